@@ -1,0 +1,40 @@
+"""Did reinforcement learning teach a model something new, or only make it find more often what its
+base could already do? Measured from samples, with intervals.
+
+    import pathshift
+    result = pathshift.compare("runs/base", "runs/tuned")
+    print(result.verdict.sentence)
+
+Names are loaded when first used, so that importing the package stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathshift.analysis.comparison import Settings, compare
+    from pathshift.analysis.result import Comparison
+    from pathshift.errors import PathshiftError
+    from pathshift.stats.passk import pass_at_k
+
+__all__ = ["Comparison", "PathshiftError", "Settings", "compare", "pass_at_k"]
+
+_HOMES = {
+    "Comparison": "pathshift.analysis.result",
+    "PathshiftError": "pathshift.errors",
+    "Settings": "pathshift.analysis.comparison",
+    "compare": "pathshift.analysis.comparison",
+    "pass_at_k": "pathshift.stats.passk",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pathshift' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
