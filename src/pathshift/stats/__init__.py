@@ -1,0 +1,1 @@
+"""Estimators, intervals and bands: arrays in, arrays out, no files and no records."""

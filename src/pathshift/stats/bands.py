@@ -1,0 +1,122 @@
+"""Simultaneous bands: intervals over a whole grid of k that hold together.
+
+The question they answer is "problems like these": the problems are taken as drawn from a larger
+set, so both the choice of problems and the noise of sampling count. Two ways to the same end:
+a Bayesian bootstrap with two end atoms (the default), and sup-t with Gaussian multipliers, which
+is narrower and known to cover too seldom below some hundred problems.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pathshift.stats.passk import FloatArray
+
+
+class Band(NamedTuple):
+    """A band over K columns.
+
+    Attributes:
+        low: Lower edges, shape (K,).
+        high: Upper edges, shape (K,).
+        pointwise: Two-sided error each column was given so that all hold together; at most
+            1 - level, and equal to it (to 1/replicates) where there is one column.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    pointwise: float
+
+
+class Weights(NamedTuple):
+    """Random problem weights of a Bayesian bootstrap; each row of both parts together sums to 1.
+
+    Attributes:
+        rows: Weight of each distinct row, shape (B, U).
+        atoms: Weight of the lower and the upper end atom, shape (B, 2).
+    """
+
+    rows: FloatArray
+    atoms: FloatArray
+
+
+def dirichlet_weights(
+    weight: FloatArray, replicates: int, rng: np.random.Generator, *, atom: float = 1.0
+) -> Weights:
+    """Dirichlet weights over problems plus one atom at either end of the scale.
+
+    Rubin (1981) gives each problem an exponential weight; rows that stand for m problems get the
+    sum of m of them, a Gamma(m). The atoms stand for the problems that could have been drawn and
+    were not: without them a set where all differences are zero would get a band of width zero.
+    At weight 1 the worst two-point population is covered at .93 (weight .5: .88).
+
+    Args:
+        weight: Problems per row, shape (U,).
+        replicates: Number of weight vectors B.
+    """
+    shape = np.concatenate([weight, [atom, atom]])
+    gamma = rng.standard_gamma(shape, size=(replicates, len(shape)))
+    gamma /= gamma.sum(axis=1, keepdims=True)
+    return Weights(gamma[:, :-2], gamma[:, -2:])
+
+
+def bayesian_band(
+    weights: Weights, rows: FloatArray, ends: tuple[float, float], level: float
+) -> Band:
+    """Band from weighted means of the rows and the end atoms, made simultaneous by ranks.
+
+    Args:
+        weights: From `dirichlet_weights`.
+        rows: One row a distinct problem, shape (U, K).
+        ends: Smallest and largest possible value of an entry: where the atoms lie.
+        level: Chance that the whole band holds.
+    """
+    draws = weights.rows @ rows + (weights.atoms @ np.array(ends))[:, None]
+    return rank_band(draws, level)
+
+
+def rank_band(draws: FloatArray, level: float) -> Band:
+    """Narrowest equal-tailed quantile band that holds the share `level` of whole draws.
+
+    Every column gives up the same number of draws at either end; that number is as large as
+    possible while enough draws lie inside at every column (Besag et al. 1995).
+
+    Args:
+        draws: Shape (B, K).
+    """
+    n_draws = len(draws)
+    order = np.argsort(draws, axis=0)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(n_draws)[:, None], axis=0)
+    depth = np.minimum(ranks, n_draws - 1 - ranks).min(axis=1)
+    cut = int(np.sort(depth)[int((1 - level) * n_draws)])
+    ordered = np.take_along_axis(draws, order, axis=0)
+    return Band(ordered[cut], ordered[n_draws - 1 - cut], 2 * cut / n_draws)
+
+
+def sup_t_band(
+    rows: FloatArray,
+    weight: FloatArray,
+    level: float,
+    replicates: int,
+    rng: np.random.Generator,
+) -> Band:
+    """Mean plus or minus one quantile of the largest studentised deviation over k.
+
+    Gaussian multipliers over problems. Columns without spread get the whole scale [-1, 1],
+    because an empty sample of differences is no evidence for their absence. Below some hundred
+    problems, and on saturated sets, it covers less than it says.
+    """
+    total = weight.sum()
+    mean = weight @ rows / total
+    centred = rows - mean
+    scale = np.sqrt(weight @ centred**2 / (total - 1) / total)
+    flat = scale <= 1e-12
+    noise = rng.standard_normal((replicates, len(rows))) * np.sqrt(weight)
+    studentised = np.abs(noise @ centred) / (total * np.where(flat, np.inf, scale))
+    quantile = np.quantile(studentised.max(axis=1), level)
+    low = np.where(flat, -1.0, mean - quantile * scale)
+    high = np.where(flat, 1.0, mean + quantile * scale)
+    return Band(low, high, 1 - level)
