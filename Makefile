@@ -1,0 +1,58 @@
+# make demo   the main job: installs, re-analyses released counts, samples a 135M model
+# make test   installs what the tests need and passes them
+# make check  format, lint, types, import layers
+#
+# On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
+# download: make demo TORCH_INDEX=<its address>
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+TORCH_INDEX ?=
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+INPUTS := pyproject.toml constraints.txt
+
+.PHONY: demo test check format clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/core.stamp
+	$(BIN)/pathshift demo --out pathshift-demo
+	@echo
+	@echo "Now live. This fetches torch and a 135M model once."
+	@$(MAKE) --no-print-directory $(VENV)/hf.stamp
+	$(BIN)/pathshift demo --live --no-released --out pathshift-demo
+
+test: $(VENV)/dev.stamp
+	$(BIN)/pathshift models get smollm2
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) pathshift-demo
+
+$(VENV)/core.stamp: $(INPUTS)
+	@test -n "$(PYTHON)" || { echo "pathshift needs Python 3.11 or newer; make PYTHON=... names one"; exit 1; }
+	@echo "Making $(VENV) and installing the core (no torch) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/hf.stamp: $(VENV)/core.stamp
+	@$(INSTALL) --editable '.[hf]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/hf.stamp
+	@$(INSTALL) --editable '.[hf,math,dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Run folders and counts in, result dataclasses out: the only joiner of store and stats."""

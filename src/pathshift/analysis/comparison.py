@@ -1,0 +1,370 @@
+"""Base against tuned: curves, bands, cells, amplification and the verdict, from counts alone."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+from pathshift.analysis.notes import notes_on, outcomes_of, run_facts
+from pathshift.analysis.pairing import Counts, Pair, load, pair_up
+from pathshift.analysis.result import (
+    Amplification,
+    Cells,
+    Comparison,
+    EfficiencyGap,
+    ProblemRow,
+    SplitHalfNull,
+    WouldDecide,
+)
+from pathshift.analysis.verdict import allowed_by_floor, certify, first_loss, verdict
+from pathshift.errors import ConfigError
+from pathshift.stats import amplification, cells, exact
+from pathshift.stats.bands import (
+    Band,
+    Weights,
+    bayesian_band,
+    dirichlet_weights,
+    sup_t_band,
+)
+from pathshift.stats.passk import (
+    FloatArray,
+    IntArray,
+    PairedTable,
+    floor_curve,
+    miss_table,
+    paired_table,
+)
+from pathshift.stats.planning import problems_to_decide
+
+BANDS = ("bayes", "sup-t")
+DEFAULT_REPLICATES = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a comparison is computed; written into its result.
+
+    Attributes:
+        k: The k to report; None for every k up to the smallest number of samples.
+        level: Chance that a band holds at all k together.
+        band: "bayes" (Bayesian bootstrap with end atoms) or "sup-t" (Gaussian multipliers).
+        replicates: Bootstrap draws.
+        seed: Seed of the draws: same seed, same result.
+        floor: Null policy's success probability for every problem, where the data state none.
+    """
+
+    k: tuple[int, ...] | None = None
+    level: float = 0.95
+    band: str = "bayes"
+    replicates: int = DEFAULT_REPLICATES
+    seed: int = 0
+    floor: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field against its rule."""
+        if not 0.5 <= self.level < 1:
+            raise ConfigError(f"level must be from .5 to below 1, got {self.level}; .95 is usual")
+        if self.band not in BANDS:
+            raise ConfigError(f"band {self.band!r} is not known; use one of {', '.join(BANDS)}")
+        if not 200 <= self.replicates <= 1_000_000:
+            raise ConfigError(f"replicates must be 200 to 1000000, got {self.replicates}")
+        if self.floor is not None and not 0 <= self.floor <= 1:
+            raise ConfigError(f"floor must be a share from 0 to 1, got {self.floor}")
+        if self.k is not None and (not self.k or min(self.k) < 1):
+            raise ConfigError(f"k must be whole numbers from 1 up, got {self.k}")
+
+
+class Options(TypedDict, total=False):
+    """The fields of `Settings`, as keyword arguments."""
+
+    k: tuple[int, ...] | None
+    level: float
+    band: str
+    replicates: int
+    seed: int
+    floor: float | None
+
+
+def compare(
+    base: Counts,
+    tuned: Counts,
+    *,
+    names: tuple[str, str] | None = None,
+    verifier: str | None = None,
+    **options: Unpack[Options],
+) -> Comparison:
+    """Whether the tuned model gained or lost against its base, at every k.
+
+    Args:
+        base: A run folder, a count file (JSONL, CSV, Parquet), rows of id, n and c, or an array
+            with the columns n and c.
+        tuned: The same for the tuned model, on the same problems.
+        names: What to call the two; by default their paths.
+        verifier: For run folders: whose verdicts to count.
+        **options: Any of `Settings`: k, level, band, replicates, seed, floor.
+
+    Raises:
+        CountsError, RunError: as the inputs deserve.
+
+    >>> compare([(8, 4)] * 40, [(8, 7)] * 40).verdict.word
+    'gain'
+    """
+    pair = pair_up(
+        load(base, name="base", verifier=verifier), load(tuned, name="tuned", verifier=verifier)
+    )
+    return _Analysis(pair, Settings(**options)).result(names or (pair.base.name, pair.tuned.name))
+
+
+class _Analysis:
+    """Intermediate arrays of one comparison, each computed once."""
+
+    def __init__(self, pair: Pair, settings: Settings) -> None:
+        self.pair, self.settings = pair, settings
+        self.base, self.tuned = pair.counts("base"), pair.counts("tuned")
+        self.k_max = int(min(self.base[:, 0].min(), self.tuned[:, 0].min()))
+        self.k = self._grid()
+
+    def _grid(self) -> IntArray:
+        if self.settings.k is None:
+            return np.arange(1, self.k_max + 1)
+        k = np.unique(np.array(self.settings.k, dtype=np.int64))
+        if k[-1] > self.k_max:
+            raise ConfigError(
+                f"pass@{k[-1]} needs at least {k[-1]} samples of every problem, the smallest n is "
+                f"{self.k_max}; draw more or ask for a smaller k"
+            )
+        return k
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.settings.seed, purpose])
+
+    @cached_property
+    def table(self) -> PairedTable:
+        return paired_table(self.base, self.tuned, self.k)
+
+    @cached_property
+    def weights(self) -> Weights:
+        return dirichlet_weights(self.table.weight, self.settings.replicates, self._rng(0))
+
+    @cached_property
+    def difference_band(self) -> Band:
+        table, settings = self.table, self.settings
+        if settings.band == "sup-t":
+            band = sup_t_band(
+                table.difference, table.weight, settings.level, settings.replicates, self._rng(0)
+            )
+        else:
+            band = bayesian_band(self.weights, table.difference, (-1.0, 1.0), settings.level)
+        return self._exact_last(band)
+
+    def _exact_last(self, band: Band) -> Band:
+        """Where a column holds only 0/1 outcomes, the interval inverts McNemar's exact test."""
+        if not self._last_is_binary:
+            return band
+        level = 1 - self.last_error(band)
+        counted = self.cells
+        interval = exact.mcnemar_interval(
+            counted.base_only, counted.tuned_only, self.table.n_problems, level
+        )
+        low, high = band.low.copy(), band.high.copy()
+        low[-1], high[-1] = interval
+        return Band(low, high, band.pointwise)
+
+    def last_error(self, band: Band) -> float:
+        """Two-sided error of the exact test in the last column: all of it if it stands alone."""
+        alone = len(self.k) == 1
+        return 1 - self.settings.level if alone else band.pointwise
+
+    @property
+    def _last_is_binary(self) -> bool:
+        last = int(self.k[-1])
+        return bool((self.base[:, 0] == last).all() and (self.tuned[:, 0] == last).all())
+
+    @cached_property
+    def cells(self) -> cells.CellCounts:
+        return cells.solved_cells(self.base, self.tuned, int(self.k[-1]), self._rng(1))
+
+    def curve_band(self, miss: FloatArray) -> Band:
+        """Band of one model's own curve."""
+        band = bayesian_band(self.weights, 1 - miss, (0.0, 1.0), self.settings.level)
+        if not self._last_is_binary:
+            return band
+        solved = round(float(self.table.weight @ (1 - miss[:, -1])))
+        level = 1 - self.last_error(band)
+        interval = exact.clopper_pearson(solved, self.table.n_problems, level)
+        low, high = band.low.copy(), band.high.copy()
+        low[-1], high[-1] = interval
+        return Band(low, high, band.pointwise)
+
+    @cached_property
+    def floor(self) -> FloatArray | None:
+        stated = self.pair.floors()
+        if self.settings.floor is not None:
+            stated = np.full(self.table.n_problems, self.settings.floor)
+        return None if stated is None else floor_curve(stated, self.k)
+
+    @cached_property
+    def difference(self) -> FloatArray:
+        return self.table.mean(self.table.difference)
+
+    def result(self, names: tuple[str, str]) -> Comparison:
+        """Everything, assembled."""
+        base, tuned = (1 - self.table.mean(m) for m in (self.table.base, self.table.tuned))
+        base_band, tuned_band = (self.curve_band(m) for m in (self.table.base, self.table.tuned))
+        band = self.difference_band
+        allowed = allowed_by_floor(base, self.floor)
+        certified = certify(self.k, band.low, band.high, allowed)
+        barred = bool((((band.low > 0) | (band.high < 0)) & ~allowed).any())
+        is_decided = bool(certified.gain or certified.loss or barred)
+        plan = None if is_decided else self._plan(band)
+        return Comparison(
+            names={"base": names[0], "tuned": names[1]},
+            verdict=verdict(certified, self.settings.level, plan, barred=barred),
+            n_problems=self.table.n_problems,
+            n={"base": _span(self.base), "tuned": _span(self.tuned)},
+            k=self.k.tolist(),
+            base=base.tolist(),
+            base_low=base_band.low.tolist(),
+            base_high=base_band.high.tolist(),
+            tuned=tuned.tolist(),
+            tuned_low=tuned_band.low.tolist(),
+            tuned_high=tuned_band.high.tolist(),
+            difference=self.difference.tolist(),
+            low=band.low.tolist(),
+            high=band.high.tolist(),
+            floor=None if self.floor is None else self.floor.tolist(),
+            gain_certified=certified.gain,
+            loss_certified=certified.loss,
+            first_loss=first_loss(self.k, certified),
+            amplification=self._amplification(),
+            cells=Cells(
+                k=int(self.k[-1]),
+                **self.cells._asdict(),
+                mcnemar_p=exact.mcnemar_p(self.cells.base_only, self.cells.tuned_only),
+            ),
+            null=self._null(),
+            outcomes=outcomes_of(self.pair),
+            bounds=self._bounds(),
+            delta_se=self._gap(),
+            would_decide=plan,
+            histogram={
+                "bins": list(cells.BIN_LABELS),
+                "base": cells.accuracy_histogram(self.base),
+                "tuned": cells.accuracy_histogram(self.tuned),
+            },
+            problems=self._problems(),
+            notes=notes_on(self.pair, self.k, self.floor, allowed),
+            runs=run_facts(self.pair),
+            settings=self._settings(band),
+        )
+
+    def _plan(self, band: Band) -> WouldDecide | None:
+        half_width = (band.high - band.low) / 2
+        problems = problems_to_decide(self.difference, half_width, self.table.n_problems)
+        if problems is None:
+            return None
+        per_problem = float(self.base[:, 0].mean() + self.tuned[:, 0].mean())
+        samples = round(problems * per_problem)
+        tokens = self._tokens_per_sample()
+        return WouldDecide(
+            problems=problems,
+            samples=samples,
+            tokens=None if tokens is None else round(samples * tokens),
+        )
+
+    def _tokens_per_sample(self) -> float | None:
+        counts = [*self.pair.base.counts, *self.pair.tuned.counts]
+        tokens = [p.n_tokens for p in counts if p.n_tokens is not None]
+        if len(tokens) < len(counts):
+            return None
+        return sum(tokens) / sum(p.n + (p.failed or 0) for p in counts)
+
+    def _amplification(self) -> Amplification:
+        found = amplification.worth(self.table, self.weights, self.k, self.settings.level)
+        curve = {
+            name: [None if np.isnan(v) else float(v) for v in values]
+            for name, values in found._asdict().items()
+        }
+        return Amplification(
+            k=int(self.k[0]),
+            base_k=curve["base_k"][0],
+            low=curve["low"][0],
+            high=curve["high"][0],
+            curve={"k": self.k.tolist(), **curve},
+        )
+
+    def _null(self) -> SplitHalfNull | None:
+        half = self.k_max // 2
+        if half < 1:
+            return None
+        table = paired_table(self.base, self.tuned, np.array([half]))
+        seen = cells.expected_cells(table, 0)
+        return SplitHalfNull(
+            k=half,
+            base_only=cells.lost_to_itself(self.base, half),
+            tuned_only=cells.lost_to_itself(self.tuned, half),
+            observed_base_only=seen.base_only,
+            observed_tuned_only=seen.tuned_only,
+        )
+
+    def _bounds(self) -> dict[str, dict[str, list[float]]] | None:
+        has_failed = any(p.failed for t in (self.pair.base, self.pair.tuned) for p in t.counts)
+        if not has_failed:
+            return None
+        return {
+            side: {
+                name: self._curve(self.pair.with_failed(side, right=right))
+                for name, right in (("low", False), ("high", True))
+            }
+            for side in ("base", "tuned")
+        }
+
+    def _curve(self, counts: IntArray) -> list[float]:
+        miss = miss_table(counts[:, 0], counts[:, 1], int(self.k[-1]))[:, self.k - 1]
+        return [float(v) for v in 1 - miss.mean(axis=0)]
+
+    def _gap(self) -> EfficiencyGap:
+        first = paired_table(self.base, self.tuned, np.array([1, int(self.k[-1])]))
+        rows = first.tuned[:, :1] - first.base[:, 1:]
+        band = bayesian_band(self.weights, rows, (-1.0, 1.0), self.settings.level)
+        return EfficiencyGap(
+            k=int(self.k[-1]),
+            value=float(first.mean(rows)[0]),
+            low=float(band.low[0]),
+            high=float(band.high[0]),
+        )
+
+    def _problems(self) -> list[ProblemRow]:
+        pairs = zip(self.pair.base.counts, self.pair.tuned.counts, strict=True)
+        return [
+            ProblemRow(id=b.id, source=b.source, n_base=b.n, c_base=b.c, n_tuned=t.n, c_tuned=t.c)
+            for b, t in pairs
+        ]
+
+    def _settings(self, band: Band) -> dict[str, Any]:
+        return {
+            "band": self.settings.band,
+            "level": self.settings.level,
+            "seed": self.settings.seed,
+            "replicates": self.settings.replicates,
+            "pointwise_error": band.pointwise,
+            "mcnemar_error": self.last_error(band) if self._last_is_binary else None,
+            "question": "problems like these: choice of problems and sampling noise",
+            "floor": self.settings.floor,
+            "versions": versions(("pathshift", "numpy", "scipy")),
+        }
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Installed versions of packages, and Python's own."""
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _span(counts: IntArray) -> dict[str, int]:
+    return {"min": int(counts[:, 0].min()), "max": int(counts[:, 0].max())}

@@ -1,0 +1,88 @@
+"""A bounded number of real samples to look at, chosen where the two models disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathshift.analysis.result import Comparison, ProblemRow
+from pathshift.records import Outcome, Problem, Sample, Verdict
+from pathshift.store.manifest import is_run
+from pathshift.store.run import RunFolder
+
+MAX_PROBLEMS = 24
+SAMPLES_A_SIDE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSample:
+    """One sample with what is needed to judge it by eye."""
+
+    problem_id: str
+    question: str
+    gold: str
+    side: str
+    sample_no: int
+    outcome: str
+    answer: str | None
+    text: str
+
+
+def shown_samples(result: Comparison, folders: Mapping[str, Path]) -> list[ShownSample]:
+    """Samples of the problems that differ most, from the sides that are run folders.
+
+    Args:
+        result: The comparison, for the order: one side solved first, then the largest change.
+        folders: Paths of the sides "base" and "tuned"; count files are passed over.
+    """
+    chosen = sorted(result.problems, key=_disagreement, reverse=True)[:MAX_PROBLEMS]
+    found: list[ShownSample] = []
+    for side, path in folders.items():
+        if is_run(path):
+            found.extend(_side(side, RunFolder(path), {row.id for row in chosen}))
+    place = {row.id: i for i, row in enumerate(chosen)}
+    return sorted(found, key=lambda s: (place[s.problem_id], s.side, s.sample_no))
+
+
+def _disagreement(row: ProblemRow) -> tuple[bool, float]:
+    solved_by_one = (row.c_base > 0) != (row.c_tuned > 0)
+    return solved_by_one, abs(row.c_base / row.n_base - row.c_tuned / row.n_tuned)
+
+
+def _side(side: str, folder: RunFolder, wanted: set[str]) -> list[ShownSample]:
+    problems = {p.id: p for p in folder.problems() if p.id in wanted}
+    verifier = str(folder.manifest.config["verifier"])
+    judged = {(v.problem_id, v.sample_no): v for v in folder.verdicts(verifier)}
+    by_problem: dict[str, list[tuple[Sample, Verdict]]] = {
+        problem_id: [] for problem_id in problems
+    }
+    for sample in folder.samples():
+        verdict = judged.get((sample.problem_id, sample.sample_no))
+        if verdict is not None and sample.problem_id in by_problem:
+            by_problem[sample.problem_id].append((sample, verdict))
+    return [
+        _shown(side, problems[problem_id], sample, verdict)
+        for problem_id, drawn in by_problem.items()
+        for sample, verdict in _picked(drawn)
+    ]
+
+
+def _picked(drawn: list[tuple[Sample, Verdict]]) -> list[tuple[Sample, Verdict]]:
+    """The first correct sample, if there is one, and the first of the others."""
+    right = [pair for pair in drawn if pair[1].outcome is Outcome.CORRECT][:1]
+    rest = [pair for pair in drawn if pair not in right]
+    return right + rest[: SAMPLES_A_SIDE - len(right)]
+
+
+def _shown(side: str, problem: Problem, sample: Sample, verdict: Verdict) -> ShownSample:
+    return ShownSample(
+        problem_id=problem.id,
+        question=problem.question,
+        gold=problem.gold,
+        side=side,
+        sample_no=sample.sample_no,
+        outcome=verdict.outcome.value,
+        answer=verdict.answer,
+        text=sample.text,
+    )

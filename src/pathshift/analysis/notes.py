@@ -1,0 +1,135 @@
+"""What a reader must know before trusting the numbers, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pathshift.analysis.pairing import Pair
+from pathshift.records import CountTable
+from pathshift.stats.passk import FloatArray, IntArray
+
+_FACTS = ("model", "task", "mode", "template_hash", "temperature", "top_p", "top_k", "min_p",
+          "max_tokens", "stop", "system", "verifier", "seed", "dtype", "note")  # fmt: skip
+_ALERT_SHARE = 0.05
+_MUST_MATCH = ("task", "template_hash", "max_tokens", "stop", "system", "verifier")
+
+
+def outcomes_of(pair: Pair) -> dict[str, dict[str, int | None]]:
+    """Samples by outcome for both sides; None where the source does not tell them apart."""
+    return {"base": _outcomes(pair.base), "tuned": _outcomes(pair.tuned)}
+
+
+def _outcomes(table: CountTable) -> dict[str, int | None]:
+    n, c = sum(p.n for p in table.counts), sum(p.c for p in table.counts)
+    unparsed = _total(table, "unparsed")
+    return {
+        "correct": c,
+        "wrong": n - c - (unparsed or 0),
+        "unparsed": unparsed,
+        "failed": _total(table, "failed"),
+        "truncated": _total(table, "truncated"),
+    }
+
+
+def _total(table: CountTable, field: str) -> int | None:
+    values = [getattr(p, field) for p in table.counts]
+    return None if any(v is None for v in values) else sum(values)
+
+
+def run_facts(pair: Pair) -> dict[str, dict[str, Any]]:
+    """How each side was sampled, as far as it is known."""
+    return {
+        side: {key: table.settings[key] for key in _FACTS if table.settings.get(key) is not None}
+        for side, table in (("base", pair.base), ("tuned", pair.tuned))
+    }
+
+
+def notes_on(
+    pair: Pair, k: IntArray, floor: FloatArray | None, allowed: npt.NDArray[np.bool_]
+) -> list[str]:
+    """Every caveat that applies, most important first."""
+    lines = [*_floor_notes(k, floor, allowed), *_setting_notes(pair), *_outcome_notes(pair)]
+    if pair.left_out:
+        lines.append(
+            f"{len(pair.left_out)} problems have no judged sample on one side and are left out: "
+            f"{', '.join(pair.left_out[:3])}"
+        )
+    sizes = {p.n for table in (pair.base, pair.tuned) for p in table.counts}
+    if len(sizes) > 1:
+        lines.append(
+            f"problems have {min(sizes)} to {max(sizes)} judged samples; k goes to the smallest, "
+            "and cells use a random cut to it"
+        )
+    for side in ("base", "tuned"):
+        note = getattr(pair, side).settings.get("note")
+        if note and note not in lines:
+            lines.append(str(note))
+    return lines
+
+
+def _floor_notes(
+    k: IntArray, floor: FloatArray | None, allowed: npt.NDArray[np.bool_]
+) -> list[str]:
+    if floor is None:
+        return [
+            "floor unknown: the counts do not say what blind guessing reaches (--floor sets it)"
+        ]
+    if allowed.all():
+        return []
+    barred = k[~allowed]
+    return [
+        f"no word at {len(barred)} of {len(k)} k (first k={barred[0]}): blind guessing reaches "
+        "more than half of the base's pass@k there"
+    ]
+
+
+def _setting_notes(pair: Pair) -> list[str]:
+    base, tuned = pair.base.settings, pair.tuned.settings
+    both = [key for key in _MUST_MATCH if key in base and key in tuned]
+    differing = [key for key in both if base[key] != tuned[key]]
+    return [
+        f"{key} differs: {_shown(base[key])} against {_shown(tuned[key])}; the comparison mixes "
+        "this with training"
+        for key in differing
+    ]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _outcome_notes(pair: Pair) -> list[str]:
+    lines = []
+    for name in ("failed", "unparsed", "truncated"):
+        shares = _shares(pair, name)
+        if shares is None or max(shares.values()) == 0:
+            continue
+        is_alarming = max(shares.values()) >= _ALERT_SHARE or name == "failed"
+        if is_alarming:
+            lines.append(
+                f"{name}: {shares['base']:.1%} of the base's samples, {shares['tuned']:.1%} of "
+                f"the tuned model's{_MEANING[name]}"
+            )
+    return lines
+
+
+_MEANING = {
+    "failed": " (no judgement: not counted as wrong; the bounds count them both ways)",
+    "unparsed": " hold no answer the verifier could read (counted as not correct)",
+    "truncated": " were cut by the token limit",
+}
+
+
+def _shares(pair: Pair, field: str) -> Mapping[str, float] | None:
+    shares = {}
+    for side, table in (("base", pair.base), ("tuned", pair.tuned)):
+        total = _total(table, field)
+        if total is None:
+            return None
+        shares[side] = total / max(1, sum(p.n + (p.failed or 0) for p in table.counts))
+    return shares

@@ -1,0 +1,163 @@
+"""The result of a comparison: what `pathshift compare --json` writes, field by field.
+
+Plain data, computed by `pathshift.analysis.comparison`, read by the report and the terminal.
+Fields are added over time, never renamed; an undefined number is None, never NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+RESULT_SCHEMA = 1
+
+WORDS = ("gain", "loss", "gain_then_loss", "loss_then_gain", "undecided")
+"""Every verdict word; they come from intervals only."""
+
+
+class Range(NamedTuple):
+    """Inclusive range of k."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The word and the sentence a reader takes home."""
+
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amplification:
+    """tuned@k = base@base_k: one tuned sample's worth in base samples.
+
+    The headline is at k=1; `curve` holds the same for every k. None where the base's curve does
+    not reach the tuned one within its samples (the worth is then above the base's largest k).
+    """
+
+    k: int
+    base_k: float | None
+    low: float | None
+    high: float | None
+    curve: Mapping[str, list[Any]]
+    """Lists `k`, `base_k`, `low`, `high` of equal length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """Problems solved at least once in k draws by both, one or neither, and the exact test."""
+
+    k: int
+    both: int
+    base_only: int
+    tuned_only: int
+    neither: int
+    mcnemar_p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitHalfNull:
+    """Problems a model is expected to lose to itself: half its samples against the other half.
+
+    `base_only` is the base against itself, `tuned_only` the tuned model against itself; the
+    observed ones are the expected cells of base against tuned at the same k. None where a model
+    has problems with fewer than two samples.
+    """
+
+    k: int
+    base_only: float
+    tuned_only: float
+    observed_base_only: float
+    observed_tuned_only: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EfficiencyGap:
+    """Sampling-efficiency gap: base pass@k minus tuned pass@1 (Yue et al. 2025)."""
+
+    k: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WouldDecide:
+    """What it would take to decide an undecided comparison, by a normal approximation."""
+
+    problems: int
+    samples: int
+    tokens: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemRow:
+    """Both models' counts on one problem."""
+
+    id: str
+    source: str
+    n_base: int
+    c_base: int
+    n_tuned: int
+    c_tuned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Everything `pathshift compare` found. Lists over k have the length of `k`."""
+
+    names: Mapping[str, str]
+    """What to call the two models: keys `base` and `tuned`."""
+    verdict: Verdict
+    n_problems: int
+    n: Mapping[str, Mapping[str, int]]
+    k: list[int]
+    base: list[float]
+    base_low: list[float]
+    base_high: list[float]
+    tuned: list[float]
+    tuned_low: list[float]
+    tuned_high: list[float]
+    difference: list[float]
+    low: list[float]
+    high: list[float]
+    floor: list[float] | None
+    gain_certified: list[Range]
+    loss_certified: list[Range]
+    first_loss: Range | None
+    amplification: Amplification
+    cells: Cells
+    null: SplitHalfNull | None
+    outcomes: Mapping[str, Mapping[str, int | None]]
+    bounds: Mapping[str, Mapping[str, list[float]]] | None
+    """Per model `low` and `high`: failed samples as wrong, as right; None if none failed."""
+    delta_se: EfficiencyGap
+    would_decide: WouldDecide | None
+    histogram: Mapping[str, list[Any]]
+    """`bins` (12 labels), `base` and `tuned` (problems per bin)."""
+    problems: list[ProblemRow]
+    notes: list[str]
+    """One line each: what the reader must know before trusting the numbers."""
+    runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is known of how `base` and `tuned` were sampled (model, template, policy, ...)."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: what `--json` writes. NaN becomes None, tuples become lists."""
+        plain: dict[str, Any] = _plain({"schema": RESULT_SCHEMA, **asdict(self)})
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

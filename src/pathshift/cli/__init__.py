@@ -1,0 +1,1 @@
+"""One file a subcommand; thin. Nothing imports this package."""

@@ -1,0 +1,206 @@
+"""pathshift sample: ask a model, verify, store."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
+from pathshift.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from pathshift.models.load import LoadOptions
+    from pathshift.models.protocol import Model
+    from pathshift.rollout.plan import SampleConfig
+
+INTERRUPTED = 130
+
+
+def sample(
+    model: Annotated[str, typer.Option(help="Model spec: smollm2, hf:PATH_OR_ID, fake:base.")],
+    tasks: Annotated[str, typer.Option(help="Task, or several joined by commas.")],
+    out: Annotated[Path, typer.Option(help="Run folder; with several tasks one in it for each.")],
+    n: Annotated[
+        int, typer.Option("--n", "--epochs", "--n-samples", "--repeats", help="Samples a problem.")
+    ] = 32,
+    limit: Annotated[int | None, typer.Option(help="First problems only. [default: all]")] = None,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="1 keeps all tokens.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="0 keeps all tokens.")] = 0,
+    min_p: Annotated[float, typer.Option(help="0 keeps all tokens.")] = 0.0,
+    max_tokens: Annotated[int | None, typer.Option(help="[default: the task's]")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(help=r"Text that ends a sample (\n for a newline); repeat it."),
+    ] = None,
+    prompt_template: Annotated[
+        Path | None, typer.Option(help="File with {question} in it. [default: the task's]")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="System turn of a chat.")] = None,
+    chat: Annotated[
+        bool | None,
+        typer.Option("--chat/--completion", help="[default: chat if the model has a template]"),
+    ] = None,
+    verifier: Annotated[str | None, typer.Option(help="[default: the task's]")] = None,
+    task_option: Annotated[
+        list[str] | None, typer.Option("-T", metavar="K=V", help="Option of the task; repeat it.")
+    ] = None,
+    model_option: Annotated[
+        list[str] | None,
+        typer.Option("-M", metavar="K=V", help="Option of the model: rows, delay."),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. [default: torch's choice]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    stream: Annotated[
+        str | None, typer.Option(help="Name of shared random numbers. [default: one for each run]")
+    ] = None,
+    flush_every: Annotated[
+        float, typer.Option(help="Seconds after which a shard is closed.")
+    ] = 30.0,
+    json: JsonFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Draw samples, judge them, keep them. Run the same command again to go on where it ended;
+    a larger --n draws only what is missing.
+
+    Example: pathshift sample --model smollm2 --tasks gsm8k --n 32 --limit 20 --out runs/a
+    """
+    from pathshift.models.load import load_model
+    from pathshift.rollout.plan import SampleConfig
+
+    speaker = Speaker(json, quiet=quiet)
+    names = [name.strip() for name in tasks.split(",")] if "," in tasks else [tasks]
+    configs = [
+        SampleConfig(
+            task=name, n=n, limit=limit, task_options=pairs(task_option or [], "-T"),
+            mode={None: "auto", True: "chat", False: "completion"}[chat],
+            template=_text_of(prompt_template), system=system, temperature=temperature,
+            top_k=top_k, top_p=top_p, min_p=min_p, max_tokens=max_tokens,
+            stop=None if stop is None else tuple(text.replace("\\n", "\n") for text in stop),
+            verifier=verifier, seed=seed, stream=stream,
+        )
+        for name in names
+    ]  # fmt: skip
+    options = load_options(
+        pairs(model_option or [], "-M"), dtype=dtype, device=device, threads=threads
+    )
+    speaker.advise(f"loading {model}")
+    loaded = load_model(model, options)
+    results = []
+    for config in configs:
+        folder = out if len(configs) == 1 else out / config.task.replace(":", "-").replace("/", "-")
+        results.append(run(config, loaded, folder, speaker, flush_every=flush_every))
+    speaker.result({"runs": results})
+
+
+def run(
+    config: SampleConfig, model: Model, out: Path, speaker: Speaker, *, flush_every: float = 30.0
+) -> dict[str, Any]:
+    """Draw one run, telling what happens; an interrupt closes the shard and exits with 130."""
+    from pathshift.rollout.plan import make_plan
+    from pathshift.rollout.sampling import draw_samples
+    from pathshift.store.counts import run_counts
+
+    plan = make_plan(config, model)
+    settings = plan.manifest.config
+    _introduce(settings, len(plan.problems), config.n, speaker)
+    try:
+        with _sigterm_interrupts():
+            progress = draw_samples(
+                plan, model, out,
+                on_progress=ProgressLine(quiet=speaker.quiet), shard_seconds=flush_every,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\ninterrupted; what was drawn is in {out}. The same command goes on from there.",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    counts = run_counts(out).counts
+    judged = max(1, sum(p.n for p in counts))
+    correct, unparsed, cut = (
+        sum(getattr(p, field) or 0 for p in counts) / judged
+        for field in ("c", "unparsed", "truncated")
+    )
+    speaker.say(
+        f"{out}: {len(counts)} problems x {config.n}, {correct:.1%} correct, "
+        f"{unparsed:.1%} unparsed, {cut:.1%} cut at the token limit"
+    )
+    speaker.advise(f"next: pathshift show {out}   or: pathshift compare {out} OTHER_RUN")
+    return {"out": str(out), "task": config.task, "n": config.n, **asdict(progress)}
+
+
+def _introduce(settings: Any, n_problems: int, n: int, speaker: Speaker) -> None:
+    if settings["mode"] == "completion" and settings["model"] != "smollm2":
+        how = "as a completion"
+    else:
+        how = f"as a {settings['mode']}"
+    speaker.advise(
+        f"{settings['task']}: {n_problems} problems x {n} samples, prompted {how}, "
+        f"T={settings['temperature']:g}, at most {settings['max_tokens']} tokens, "
+        f"verifier {settings['verifier']}"
+    )
+
+
+def load_options(
+    values: dict[str, str], *, dtype: str, device: str, threads: int | None
+) -> LoadOptions:
+    """The model's options from flags and -M pairs."""
+    from pathshift.models.load import LoadOptions
+
+    numbers: dict[str, float] = {}
+    for key, value in values.items():
+        if key not in ("rows", "delay"):
+            raise ConfigError(f"-M {key} is not known; use rows or delay")
+        try:
+            numbers[key] = float(value)
+        except ValueError:
+            raise ConfigError(f"-M {key}={value!r} must be a number") from None
+    return LoadOptions(
+        dtype=dtype, device=device, threads=threads,
+        rows=int(numbers.get("rows", 32)), delay=numbers.get("delay", 0.0),
+    )  # fmt: skip
+
+
+def pairs(items: list[str], flag: str) -> dict[str, str]:
+    """From K=V texts to a mapping."""
+    found = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{flag} {item!r} must be name=value")
+        found[key.strip()] = value
+    return found
+
+
+def _text_of(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--prompt-template {path} cannot be read: {error}") from error
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let a scheduler's SIGTERM close the shard as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,116 @@
+"""pathshift show: what a run holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
+
+if TYPE_CHECKING:
+    from pathshift.records import CountTable
+
+_SETTINGS = ("model", "task", "mode", "temperature", "top_k", "top_p", "min_p", "max_tokens",
+             "stop", "system", "verifier", "seed", "dtype", "template_hash")  # fmt: skip
+_MAX_TEXT = 2000
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    problem: Annotated[str | None, typer.Option(help="Id of a problem: print its samples.")] = None,
+    samples: Annotated[int, typer.Option(help="How many samples to print.")] = 3,
+    verifier: Annotated[str | None, typer.Option(help="[default: the run's own]")] = None,
+    json: JsonFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Settings, outcomes and pass@k of a run; with --problem its prompt and samples.
+
+    Example: pathshift show runs/a --problem gsm8k-3
+    """
+    from pathshift.store.counts import run_counts
+
+    speaker = Speaker(json, quiet=quiet)
+    if problem is not None:
+        _show_problem(run, problem, samples, verifier, speaker)
+        return
+    table = run_counts(run, verifier=verifier)
+    for key in _SETTINGS:
+        if table.settings.get(key) not in (None, "", []):
+            speaker.say(f"{key:<14} {table.settings[key]}")
+    speaker.say()
+    totals = {
+        name: sum(getattr(p, name) or 0 for p in table.counts)
+        for name in ("n", "c", "unparsed", "failed", "truncated", "n_tokens")
+    }
+    drawn = totals["n"] + totals["failed"]
+    speaker.say(
+        f"{len(table.counts)} problems, {drawn:,} samples, {totals['n_tokens']:,} tokens: "
+        f"{totals['c']:,} correct, {totals['n'] - totals['c'] - totals['unparsed']:,} wrong, "
+        f"{totals['unparsed']:,} unparsed, {totals['failed']:,} failed; "
+        f"{totals['truncated']:,} cut by the token limit"
+    )
+    curve = _curve(table)
+    for k, value, floor in curve:
+        speaker.say(f"pass@{k:<5} {value:.3f}   floor {'-' if floor is None else f'{floor:.3f}'}")
+    speaker.advise(
+        f"next: pathshift compare {run} OTHER_RUN   or: pathshift show {run} --problem ID"
+    )
+    rows = [{"k": k, "pass": value, "floor": floor} for k, value, floor in curve]
+    speaker.result({"run": str(run), "settings": dict(table.settings), **totals, "curve": rows})
+
+
+def _curve(table: CountTable) -> list[tuple[int, float, float | None]]:
+    """pass@k and floor at powers of two and at the largest k."""
+    import numpy as np
+
+    from pathshift.stats.passk import floor_curve, miss_table
+
+    usable = [p for p in table.counts if p.n]
+    if not usable:
+        return []
+    n, c = (np.array([getattr(p, name) for p in usable]) for name in ("n", "c"))
+    k = np.array(sorted({1, int(n.min()), *(2**i for i in range(31) if 2**i <= n.min())}))
+    values = 1 - miss_table(n, c, int(k[-1]))[:, k - 1].mean(axis=0)
+    floors = [p.floor for p in usable if p.floor is not None]
+    floor = floor_curve(np.array(floors), k) if len(floors) == len(usable) else None
+    return [
+        (int(k[i]), float(values[i]), None if floor is None else float(floor[i]))
+        for i in range(len(k))
+    ]
+
+
+def _show_problem(
+    run: Path, problem_id: str, count: int, verifier: str | None, speaker: Speaker
+) -> None:
+    from pathshift.errors import UnknownName
+    from pathshift.store.run import RunFolder
+
+    folder = RunFolder(run)
+    problems = {p.id: p for p in folder.problems()}
+    if problem_id not in problems:
+        some = ", ".join(list(problems)[:5])
+        raise UnknownName(f"{run} has no problem {problem_id!r}; it has {some}, ...")
+    name = verifier or str(folder.manifest.config["verifier"])
+    judged = {v.sample_no: v for v in folder.verdicts(name) if v.problem_id == problem_id}
+    drawn = [s for s in folder.samples() if s.problem_id == problem_id]
+    speaker.say(f"prompt:\n{_clean(folder.prompts()[problem_id])}\n")
+    speaker.say(f"reference: {_clean(problems[problem_id].gold)}")
+    rows = []
+    for sample in sorted(drawn, key=lambda s: s.sample_no)[:count]:
+        verdict = judged.get(sample.sample_no)
+        outcome = "not judged" if verdict is None else verdict.outcome.value
+        answer = None if verdict is None else verdict.answer
+        speaker.say(f"\n--- sample {sample.sample_no}: {outcome}, answer {_clean(str(answer))}, "
+                    f"{sample.n_tokens} tokens, {sample.finish_reason}")  # fmt: skip
+        speaker.say(_clean(sample.text))
+        rows.append({"sample_no": sample.sample_no, "outcome": outcome, "answer": answer,
+                     "text": sample.text, "n_tokens": sample.n_tokens})  # fmt: skip
+    speaker.result({"problem": problem_id, "gold": problems[problem_id].gold, "samples": rows})
+
+
+def _clean(text: str) -> str:
+    """Model text without control characters: it could otherwise steer the terminal."""
+    kept = "".join(c if c in "\n\t" or c.isprintable() else "�" for c in text)
+    return kept if len(kept) <= _MAX_TEXT else f"{kept[:_MAX_TEXT]}… ({len(kept)} characters)"

@@ -1,0 +1,96 @@
+"""A comparison as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pathshift.analysis.result import Comparison
+
+
+def headline(result: Comparison) -> list[str]:
+    """Who was compared on what, and the verdict."""
+    names = result.names
+    return [
+        f"{names['base']} -> {names['tuned']}",
+        f"{result.n_problems:,} problems x {_samples(result)} samples",
+        "",
+        result.verdict.sentence,
+    ]
+
+
+def _samples(result: Comparison) -> str:
+    sizes = [*result.n["base"].values(), *result.n["tuned"].values()]
+    return str(sizes[0]) if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+
+
+def table(result: Comparison) -> list[str]:
+    """Curves and difference at powers of two."""
+    lines = ["   k   base  tuned   difference [band]          floor"]
+    for i in _rows(result.k):
+        mark = " gain" if result.low[i] > 0 else " loss" if result.high[i] < 0 else ""
+        is_barred = mark and not _is_certified(result, result.k[i])
+        floor = "    -" if result.floor is None else short(result.floor[i])
+        lines.append(
+            f"{result.k[i]:>4}  {short(result.base[i])}  {short(result.tuned[i])}   "
+            f"{signed(result.difference[i])} [{signed(result.low[i])}, {signed(result.high[i])}]"
+            f"  {floor}{' (floor too high)' if is_barred else mark}"
+        )
+    return lines
+
+
+def _rows(k: Sequence[int]) -> list[int]:
+    shown = {k[0], k[-1]} | {2**i for i in range(1, 31)}
+    return [i for i, value in enumerate(k) if value in shown]
+
+
+def _is_certified(result: Comparison, k: int) -> bool:
+    return any(r.low <= k <= r.high for r in [*result.gain_certified, *result.loss_certified])
+
+
+def details(result: Comparison) -> list[str]:
+    """Amplification, cells, the split-half null, the gap, and every caveat."""
+    cells = result.cells
+    lines = [
+        amplification(result),
+        f"solved within k={cells.k}: both {cells.both}, base only {cells.base_only}, tuned only "
+        f"{cells.tuned_only}, neither {cells.neither} (McNemar exact p={p_value(cells.mcnemar_p)})",
+    ]
+    if result.null is not None:
+        null = result.null
+        lines.append(
+            f"chance at k={null.k}: base only {null.observed_base_only:.1f} expected where the "
+            f"base against itself gives {null.base_only:.1f}; tuned only "
+            f"{null.observed_tuned_only:.1f} where the tuned model gives {null.tuned_only:.1f}"
+        )
+    gap = result.delta_se
+    lines.append(
+        f"sampling-efficiency gap: base pass@{gap.k} - tuned pass@1 = {signed(gap.value)} "
+        f"[{signed(gap.low)}, {signed(gap.high)}]"
+    )
+    return [*lines, *(f"note: {note}" for note in result.notes)]
+
+
+def amplification(result: Comparison) -> str:
+    """One tuned sample in base samples."""
+    worth = result.amplification
+    if worth.base_k is None:
+        return f"tuned pass@{worth.k} lies above all the base reaches within k={result.k[-1]}"
+    low = "?" if worth.low is None else f"{worth.low:.2f}"
+    high = f"over {result.k[-1]}" if worth.high is None else f"{worth.high:.2f}"
+    what = "one tuned sample is" if worth.k == 1 else f"{worth.k} tuned samples are"
+    return f"{what} worth {worth.base_k:.2f} base samples [{low}, {high}]"
+
+
+def short(share: float) -> str:
+    """A share with three decimals and no leading zero: .604."""
+    return f"{share:5.3f}"
+
+
+def signed(value: float) -> str:
+    """With its sign and three decimals."""
+    return f"{value:+.3f}"
+
+
+def p_value(p: float) -> str:
+    """Two significant digits, or below a ten-thousandth."""
+    return "<.0001" if p < 1e-4 else f"{p:.2g}"

@@ -1,0 +1,1 @@
+"""Pure functions from logits and counters to tokens: policies, uniforms, warpers."""

@@ -1,0 +1,1 @@
+"""transformers models on this machine. Importing anything in here loads torch."""

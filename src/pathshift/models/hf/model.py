@@ -1,0 +1,195 @@
+"""A transformers model from a folder or the hub: loading, prompts, text.
+
+Safetensors only (no pickle) and no code from the model's folder. Telemetry is off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from pathshift.decoding.policy import Policy
+from pathshift.errors import ConfigError, ModelError
+from pathshift.models.hf.engine import Row, sample_rows, token_logprobs
+from pathshift.models.protocol import Completion, Message, ModelInfo, Request
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_WHOLE_FILE_BYTES = 2**30
+_PROBE_BYTES = 2**20
+_TAIL_TOKENS = 24
+
+
+class HfModel:
+    """A causal language model with its tokenizer; `n_rows` samples are drawn in every pass."""
+
+    def __init__(
+        self, spec: str, network: Any, tokenizer: Any, *, weights_hash: str, n_rows: int
+    ) -> None:
+        self._network, self._tokenizer, self._n_rows = network, tokenizer, n_rows
+        self._end_ids = _end_ids(network, tokenizer)
+        self._info = ModelInfo(
+            spec=spec,
+            weights_hash=weights_hash,
+            chat_template=tokenizer.chat_template,
+            capabilities=frozenset({"deterministic", "token_ids", "score"}),
+            details={
+                "dtype": str(network.dtype).removeprefix("torch."),
+                "device": str(network.device),
+                "parameters": network.num_parameters(),
+                "rows": n_rows,
+            },
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        """What a run records of it."""
+        return self._info
+
+    def render_chat(self, messages: Sequence[Message]) -> str:
+        """The conversation through the model's own template, ready for the answer."""
+        if self._tokenizer.chat_template is None:
+            raise ModelError(f"{self._info.spec} has no chat template; use --completion")
+        text: str = self._tokenizer.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+    def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
+        """Completions, one prompt after the other; a prompt that does not fit fails as data."""
+        return [self._generate_one(request, policy) for request in requests]
+
+    def _generate_one(self, request: Request, policy: Policy) -> list[Completion]:
+        ids = self._encode(request.prompt, is_chat=request.is_chat)
+        room = getattr(self._network.config, "max_position_embeddings", None)
+        if not ids or (room is not None and len(ids) + policy.max_tokens > room):
+            detail = f"prompt of {len(ids)} tokens + {policy.max_tokens} exceeds context of {room}"
+            return [Completion(text="", finish_reason="error", detail=detail)] * len(request.seeds)
+        rows = sample_rows(
+            self._network,
+            ids,
+            request.seeds,
+            policy,
+            ends=lambda tokens: self._ends(tokens, policy),
+            n_rows=self._n_rows,
+        )
+        return [self._completion(row, policy) for row in rows]
+
+    def _encode(self, text: str, *, is_chat: bool) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=not is_chat)
+        return ids
+
+    def _ends(self, tokens: Sequence[int], policy: Policy) -> bool:
+        if tokens[-1] in self._end_ids:
+            return True
+        if not policy.stop:
+            return False
+        # Only the end can hold a new stop text; one token is at least a byte of it.
+        longest = max(len(stop.encode()) for stop in policy.stop)
+        tail = self._tokenizer.decode(tokens[-(longest + _TAIL_TOKENS) :])
+        return any(stop in tail for stop in policy.stop)
+
+    def _completion(self, row: Row, policy: Policy) -> Completion:
+        text: str = self._tokenizer.decode(row.tokens, skip_special_tokens=True)
+        cuts = [at for stop in policy.stop if (at := text.find(stop)) >= 0]
+        return Completion(
+            text=text[: min(cuts)] if cuts else text,
+            token_ids=tuple(row.tokens),
+            n_tokens=len(row.tokens),
+            finish_reason=row.finish_reason,
+            logprob_sum=row.logprob,
+            sampling_logprob_sum=row.sampling_logprob,
+        )
+
+    def score(self, prompt: str, continuation: str) -> list[float]:
+        """Log-probability of each token of the continuation after the prompt."""
+        prompt_ids = self._encode(prompt, is_chat=False)
+        continuation_ids = self._encode(continuation, is_chat=True)
+        if not prompt_ids or not continuation_ids:
+            raise ModelError("score needs a prompt and a continuation of at least one token each")
+        return token_logprobs(self._network, prompt_ids, continuation_ids)
+
+
+def load_hf(
+    spec: str,
+    location: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "fp32",
+    device: str = "cpu",
+    n_rows: int = 32,
+) -> HfModel:
+    """Load weights and tokenizer.
+
+    Raises:
+        ConfigError: unknown dtype, or a number of rows that is not a multiple of 16.
+        ModelError: not there, not a language model, or weights that are not safetensors.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
+    if n_rows < 16 or n_rows % 16:
+        raise ConfigError(f"rows must be a multiple of 16, got {n_rows}; 32 is usual on a CPU")
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        where = torch.device(device)
+        tokenizer = AutoTokenizer.from_pretrained(
+            location, revision=revision, trust_remote_code=False
+        )
+        network = AutoModelForCausalLM.from_pretrained(
+            location,
+            revision=revision,
+            dtype=DTYPES[dtype],
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+        network = network.to(where).eval()
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+        reason = " ".join(str(error).split())[:240]
+        raise ModelError(
+            f"model {spec} cannot be loaded: {reason}; give a folder with config.json, tokenizer "
+            "and safetensors weights, or a hub id that is in the local cache or reachable"
+        ) from error
+    weights_hash = _hash_of(network, location)
+    return HfModel(spec, network, tokenizer, weights_hash=weights_hash, n_rows=n_rows)
+
+
+def _end_ids(network: Any, tokenizer: Any) -> frozenset[int]:
+    ends = network.generation_config.eos_token_id
+    ids = ends if isinstance(ends, list) else [ends]
+    return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
+
+
+def _hash_of(network: Any, location: str) -> str:
+    """SHA-256 over config and weight files; of files above 1 GiB 64 pieces of 1 MiB are read."""
+    found = hashlib.sha256(network.config.to_json_string().encode())
+    folder = Path(location)
+    if not folder.is_dir():
+        # The hub names a revision by its content; the cache keeps that name.
+        found.update(str(getattr(network.config, "_commit_hash", "")).encode())
+        return found.hexdigest()
+    for path in sorted(folder.glob("*.safetensors")):
+        _add_file(found, path)
+    return found.hexdigest()
+
+
+def _add_file(found: Any, path: Path) -> None:
+    size = path.stat().st_size
+    found.update(f"{path.name}:{size}".encode())
+    with path.open("rb") as file:
+        if size <= _WHOLE_FILE_BYTES:
+            while piece := file.read(2**24):
+                found.update(piece)
+            return
+        for i in range(64):
+            file.seek(i * (size - _PROBE_BYTES) // 63)
+            found.update(file.read(_PROBE_BYTES))

@@ -1,0 +1,96 @@
+"""What the rest of the package may ask of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pathshift.decoding.policy import Policy
+
+Message = Mapping[str, str]
+"""One chat turn: keys `role` and `content`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What a run records of a model.
+
+    Attributes:
+        spec: The string the user named it with.
+        weights_hash: Hash of what decides its output besides the prompt.
+        chat_template: Template text; None for a base model.
+        capabilities: What it can do: "deterministic", "token_ids", "score".
+        details: dtype, device, parameter count and the like, as JSON values.
+    """
+
+    spec: str
+    weights_hash: str
+    chat_template: str | None
+    capabilities: frozenset[str]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One prompt and the seeds of the samples wanted from it: one sample a seed.
+
+    Attributes:
+        is_chat: The text came from the chat template and holds its special tokens already.
+    """
+
+    prompt: str
+    seeds: tuple[int, ...]
+    is_chat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One sampled continuation.
+
+    Attributes:
+        text: Without stop texts and special tokens.
+        token_ids: Sampled tokens, the stop token included; empty where a backend hides them.
+        n_tokens: Their number.
+        finish_reason: "stop", "length" or "error".
+        logprob_sum: Sum of ln p over the tokens at temperature 1, untruncated; None if unknown.
+        sampling_logprob_sum: The same under the policy.
+        detail: Why, where the reason is "error".
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    n_tokens: int = 0
+    finish_reason: str = "stop"
+    logprob_sum: float | None = None
+    sampling_logprob_sum: float | None = None
+    detail: str = ""
+
+
+class Model(Protocol):
+    """A language model.
+
+    A sample depends on the prompt, the policy and its own seed, never on the batch it is drawn
+    in; that is why a request carries one seed a sample and not a number of samples.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """What a run records of it."""
+
+    def render_chat(self, messages: Sequence[Message]) -> str:
+        """The prompt text of a conversation, ready for the answer.
+
+        Raises:
+            ModelError: the model has no chat template.
+        """
+
+    def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
+        """Completions by request, in the order of its seeds."""
+
+    def score(self, prompt: str, continuation: str) -> list[float]:
+        """Natural-log probabilities of the continuation's tokens, temperature 1, fp32.
+
+        Raises:
+            ModelError: the model cannot score.
+        """

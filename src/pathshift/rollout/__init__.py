@@ -1,0 +1,1 @@
+"""The loop that asks: plan, draw, verify, store."""

@@ -1,0 +1,171 @@
+"""Count files: one row a problem with `id`, `n` (samples) and `c` (correct ones).
+
+JSONL, CSV and Parquet. Optional columns: source, cluster, floor, unparsed, failed, truncated,
+n_tokens. Every broken row is an error that names file and row; nothing is repaired in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pathshift.errors import CountsError
+from pathshift.records import CountTable, ProblemCount
+from pathshift.store.counts import run_counts
+from pathshift.store.manifest import is_run
+
+MAX_LINE_CHARS = 1_000_000
+MAX_ROWS = 5_000_000
+_OPTIONAL_WHOLE = ("unparsed", "failed", "truncated", "n_tokens")
+
+
+def read_counts(path: Path, *, verifier: str | None = None) -> CountTable:
+    """Counts from a run folder or a count file, told apart by what is there.
+
+    Raises:
+        CountsError: the file is absent, empty, of an unknown kind, or a row breaks a rule.
+        RunError: as `run_counts`.
+    """
+    if path.is_dir() or is_run(path):
+        return run_counts(path, verifier=verifier)
+    if not path.is_file():
+        raise CountsError(f"{path} does not exist; give a run folder or a file of counts")
+    if verifier is not None:
+        raise CountsError(f"{path} holds counts, not samples; --verifier needs a run folder")
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(_READERS)
+        raise CountsError(f"{path} ends in {path.suffix or 'nothing'}; counts come as {known}")
+    return count_table(reader(path), name=str(path))
+
+
+def count_table(rows: Iterable[Mapping[str, Any]], *, name: str) -> CountTable:
+    """Check rows of id, n and c, and keep their order.
+
+    Args:
+        rows: Mappings with at least `id`, `n` and `c`.
+        name: What to call the table in messages and results: its file.
+
+    Raises:
+        CountsError: names the row, counted from 1, and the rule it breaks.
+    """
+    counts: list[ProblemCount] = []
+    first_row: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"{name} row {number}"
+        count = _count(row, where)
+        if count.id in first_row:
+            raise CountsError(
+                f"{where}: id {count.id!r} was in row {first_row[count.id]} already; "
+                "one row a problem: add their n and c up"
+            )
+        first_row[count.id] = number
+        counts.append(count)
+        if number > MAX_ROWS:
+            raise CountsError(f"{name} has more than {MAX_ROWS} rows; that is not a count table")
+    if not counts:
+        raise CountsError(f"{name} is empty; it needs one row a problem with id, n and c")
+    return CountTable(name=name, counts=tuple(counts))
+
+
+def _count(row: Mapping[str, Any], where: str) -> ProblemCount:
+    if not isinstance(row, Mapping):
+        raise CountsError(f"{where}: expected id, n and c, got {str(row)[:60]!r}")
+    problem_id = row.get("id")
+    if problem_id is None or str(problem_id).strip() == "":
+        raise CountsError(f"{where}: no id; every row needs id, n and c (found: {_keys(row)})")
+    n, c = _whole(row, "n", where), _whole(row, "c", where)
+    if n < 1:
+        raise CountsError(f"{where}: n={n}; a problem needs at least one sample, or leave it out")
+    if not 0 <= c <= n:
+        raise CountsError(f"{where}: c={c} with n={n}; c counts the correct ones among n samples")
+    optional = {key: _whole(row, key, where) for key in _OPTIONAL_WHOLE if _given(row, key)}
+    return ProblemCount(
+        id=str(problem_id),
+        n=n,
+        c=c,
+        source=str(row["source"]) if _given(row, "source") else "",
+        cluster=str(row["cluster"]) if _given(row, "cluster") else None,
+        floor=_share(row, "floor", where) if _given(row, "floor") else None,
+        **optional,
+    )
+
+
+def _keys(row: Mapping[str, Any]) -> str:
+    return ", ".join(str(key)[:30] for key in list(row)[:8]) or "nothing"
+
+
+def _given(row: Mapping[str, Any], key: str) -> bool:
+    return row.get(key) not in (None, "")
+
+
+def _whole(row: Mapping[str, Any], key: str, where: str) -> int:
+    value = row.get(key)
+    if value is None or value == "":
+        raise CountsError(f"{where}: no {key}; every row needs id, n and c (found: {_keys(row)})")
+    try:
+        number = int(value) if not isinstance(value, bool) else None
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number < 0 or (isinstance(value, float) and value != number):
+        raise CountsError(f"{where}: {key}={str(value)[:40]!r}; it must be a whole number, 0 or up")
+    if number > 2**31:
+        raise CountsError(f"{where}: {key}={number}; more than 2^31 is not a count of samples")
+    return number
+
+
+def _share(row: Mapping[str, Any], key: str, where: str) -> float:
+    try:
+        value = float(row[key])
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise CountsError(f"{where}: {key}={str(row[key])[:40]!r}; it must be a share from 0 to 1")
+    return value
+
+
+def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        number = 0
+        while line := file.readline(MAX_LINE_CHARS + 1):
+            number += 1
+            if len(line) > MAX_LINE_CHARS:
+                raise CountsError(f"{path} row {number}: a line over {MAX_LINE_CHARS} characters")
+            if not line.strip():
+                continue
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError) as error:
+                reason = str(error)[:80]
+                raise CountsError(f"{path} row {number}: not JSON ({reason})") from error
+
+
+def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        try:
+            yield from csv.DictReader(file)
+        except csv.Error as error:
+            raise CountsError(f"{path}: not CSV ({error})") from error
+
+
+def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:160]
+        raise CountsError(f"{path} cannot be read as Parquet ({reason}); copy it again") from error
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Mapping[str, Any]]]] = {
+    ".jsonl": _jsonl,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,98 @@
+"""Counts of a run folder, by one DuckDB query over its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pathshift.errors import DamagedShard, DuplicateSamples, RunError
+from pathshift.records import CountTable, ProblemCount
+from pathshift.store import rows
+from pathshift.store.run import RunFolder
+from pathshift.store.shards import live_shards, read_shards
+
+_COUNTS = """
+    SELECT problem_id,
+        count(*) FILTER (outcome <> 'failed') AS n,
+        count(*) FILTER (outcome = 'correct') AS c,
+        count(*) FILTER (outcome = 'unparsed') AS unparsed,
+        count(*) FILTER (outcome = 'failed') AS failed,
+        count(*) FILTER (finish_reason = 'length') AS truncated,
+        sum(n_tokens) AS n_tokens,
+        count(*) FILTER (outcome IS NULL) AS unjudged,
+        count(*) - count(DISTINCT samples.sample_id) AS doubled
+    FROM read_parquet($samples) AS samples
+    LEFT JOIN read_parquet($verdicts) AS verdicts USING (problem_id, sample_no)
+    GROUP BY problem_id
+"""
+
+
+def run_counts(path: Path, *, verifier: str | None = None) -> CountTable:
+    """Counts of every problem in a run.
+
+    Args:
+        path: The run folder.
+        verifier: Whose verdicts to count; by default the one the run was sampled with.
+
+    Raises:
+        RunError: no samples, or samples that this verifier has not judged.
+        DamagedShard: a file cannot be read.
+        DuplicateSamples: a sample stands in two files.
+    """
+    folder = RunFolder(path)
+    name = verifier or str(folder.manifest.config["verifier"])
+    verdicts = live_shards(folder.verdicts_path(name))
+    samples = live_shards(folder.samples_path)
+    if not samples:
+        raise RunError(f"{path} holds no samples yet; run `pathshift sample --out {path}` again")
+    if not verdicts:
+        known = ", ".join(folder.verifiers()) or "none"
+        raise RunError(
+            f"{path} has no verdicts of verifier {name} (it has: {known}); "
+            f"run `pathshift verify {path} --verifier {name}`"
+        )
+    found = {row[0]: row[1:] for row in _query(folder, samples, verdicts)}
+    _check(folder, name, found)
+    counts = tuple(
+        ProblemCount(
+            id=p.id, source=p.source, cluster=p.cluster, floor=p.floor,
+            n=found[p.id][0], c=found[p.id][1], unparsed=found[p.id][2], failed=found[p.id][3],
+            truncated=found[p.id][4], n_tokens=found[p.id][5],
+        )
+        for p in folder.problems()
+        if p.id in found
+    )  # fmt: skip
+    settings = {**folder.manifest.config, "verifier": name, **folder.manifest.environment}
+    return CountTable(name=str(path), counts=counts, settings=settings)
+
+
+def _query(
+    folder: RunFolder, samples: Sequence[Path], verdicts: Sequence[Path]
+) -> list[tuple[Any, ...]]:
+    files = {"samples": [str(p) for p in samples], "verdicts": [str(p) for p in verdicts]}
+    try:
+        with duckdb.connect() as connection:
+            counted: list[tuple[Any, ...]] = connection.execute(_COUNTS, files).fetchall()
+            return counted
+    except duckdb.Error as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise DamagedShard(
+            f"{folder.path} holds a file that cannot be read ({reason}); "
+            "move it away and run the same `pathshift sample` again"
+        ) from error
+
+
+def _check(folder: RunFolder, verifier: str, found: dict[str, tuple[Any, ...]]) -> None:
+    unjudged, doubled = (sum(row[i] for row in found.values()) for i in (6, 7))
+    if doubled:
+        read_shards(folder.samples_path, rows.SAMPLE_COLUMNS)
+        read_shards(folder.verdicts_path(verifier), rows.VERDICT_COLUMNS)
+        raise DuplicateSamples(f"{folder.path} holds {doubled} samples twice; remove the copies")
+    if unjudged:
+        raise RunError(
+            f"{folder.path} has {unjudged} samples that verifier {verifier} has not judged; "
+            f"run `pathshift verify {folder.path} --verifier {verifier}`"
+        )

@@ -1,0 +1,194 @@
+"""A run folder, for reading and for writing.
+
+Reading needs no lock and never writes. Writing holds a lock that the system drops with the
+process, however it ends. Samples gather in memory and close as a shard after 30 s or 4,096 of
+them, whichever is first; a kill loses the open shard and nothing else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pathshift.errors import DamagedShard, RunLocked
+from pathshift.records import Problem, RunManifest, Sample, Verdict
+from pathshift.store import manifest as manifests
+from pathshift.store import rows
+from pathshift.store.shards import (
+    compact,
+    disk_errors,
+    read_shards,
+    remove_replaced,
+    write_shard,
+    write_table,
+)
+
+SHARD_SECONDS = 30.0
+SHARD_SAMPLES = 4096
+
+SampleKey = tuple[str, int]
+"""Problem id and sample number."""
+
+
+class RunFolder:
+    """What a run holds on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = manifests.read_manifest(path)
+
+    def problems(self) -> list[Problem]:
+        """The run's problems in their order."""
+        return rows.problems_of(self._problem_table())
+
+    def prompts(self) -> dict[str, str]:
+        """The prompt each problem was asked with, by problem id."""
+        table = self._problem_table()
+        ids, prompts = table.column("id").to_pylist(), table.column("prompt").to_pylist()
+        return dict(zip(ids, prompts, strict=True))
+
+    def _problem_table(self) -> pa.Table:
+        file = self.path / "problems.parquet"
+        try:
+            return pq.read_table(file).select(rows.PROBLEM_COLUMNS.names)
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            raise DamagedShard(
+                f"{file} cannot be read ({str(error).splitlines()[0][:160]}); "
+                "run the same `pathshift sample` again to write it anew"
+            ) from error
+
+    def samples(self) -> list[Sample]:
+        """All samples; see `read_shards` for what can be wrong."""
+        return rows.samples_of(read_shards(self.samples_path, rows.SAMPLE_COLUMNS))
+
+    def verdicts(self, verifier: str) -> list[Verdict]:
+        """All verdicts of one verifier."""
+        return rows.verdicts_of(read_shards(self.verdicts_path(verifier), rows.VERDICT_COLUMNS))
+
+    def verifiers(self) -> list[str]:
+        """Names of the verifiers that judged this run."""
+        return sorted(p.name for p in (self.path / "verdicts").glob("*") if p.is_dir())
+
+    @property
+    def samples_path(self) -> Path:
+        """Folder of the sample shards."""
+        return self.path / "samples"
+
+    def verdicts_path(self, verifier: str) -> Path:
+        """Folder of one verifier's shards."""
+        return self.path / "verdicts" / verifier
+
+
+class RunWriter:
+    """The one process that writes into a run folder; use as a context manager.
+
+    Leaving it, also by an exception, closes the open shard.
+    """
+
+    def __init__(
+        self, path: Path, verifier: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lock = _take_lock(path)
+        self.folder = RunFolder(path)
+        self.verifier = verifier
+        self.shard_seconds = SHARD_SECONDS
+        self._clock = clock
+        self._opened = clock()
+        self._samples: list[Sample] = []
+        self._verdicts: list[Verdict] = []
+
+    @classmethod
+    def open(
+        cls, path: Path, manifest: RunManifest, problems: Sequence[Problem], prompts: Sequence[str]
+    ) -> Self:
+        """Start a run, or continue one of the same configuration; n grows and never shrinks.
+
+        Raises:
+            ConfigMismatch: the folder holds another configuration.
+            RunLocked: another process writes there.
+        """
+        with disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        with _take_lock(path):
+            if manifests.is_run(path):
+                have = manifests.read_manifest(path)
+                manifests.check_same_config(path, have.config, manifest.config)
+                manifest = replace(manifest, n=max(have.n, manifest.n))
+            write_table(rows.problem_table(problems, prompts), path / "problems.parquet")
+            manifests.write_manifest(path, manifest)
+        return cls(path, str(manifest.config["verifier"]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.flush()
+        finally:
+            self._lock.close()
+
+    def sampled(self) -> set[SampleKey]:
+        """Keys of the samples on disk; clears what an earlier kill left unfinished."""
+        remove_replaced(self.folder.samples_path)
+        return {(s.problem_id, s.sample_no) for s in self.folder.samples()}
+
+    def unjudged(self) -> list[Sample]:
+        """Samples on disk without a verdict: a kill between two files, or a new verifier."""
+        remove_replaced(self.folder.verdicts_path(self.verifier))
+        judged = {(v.problem_id, v.sample_no) for v in self.folder.verdicts(self.verifier)}
+        return [s for s in self.folder.samples() if (s.problem_id, s.sample_no) not in judged]
+
+    def add(self, samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> None:
+        """Take drawn and judged samples; closes the shard when it is full or old."""
+        self._samples.extend(samples)
+        self._verdicts.extend(verdicts)
+        is_old = self._clock() - self._opened >= self.shard_seconds
+        if is_old or len(self._samples) >= SHARD_SAMPLES:
+            self.flush()
+
+    def add_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Store verdicts of samples that are already on disk."""
+        if verdicts:
+            write_shard(rows.verdict_table(verdicts), self.folder.verdicts_path(self.verifier))
+
+    def flush(self) -> None:
+        """Close the open shard: samples first, so that a kill in between loses no sample."""
+        if self._samples:
+            write_shard(rows.sample_table(self._samples), self.folder.samples_path)
+            self._samples = []
+        self.add_verdicts(self._verdicts)
+        self._verdicts = []
+        self._opened = self._clock()
+
+    def compact(self) -> None:
+        """Join the shards into one per table, in the order of the problems."""
+        self.flush()
+        order = [problem.id for problem in self.folder.problems()]
+        compact(self.folder.samples_path, rows.SAMPLE_COLUMNS, order)
+        compact(self.folder.verdicts_path(self.verifier), rows.VERDICT_COLUMNS, order)
+
+
+def _take_lock(path: Path) -> IO[str]:
+    with disk_errors(path):
+        handle = (path / ".lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise RunLocked(
+            f"{path} is being written by another process; wait for it or use another --out"
+        ) from None
+    return handle

@@ -1,0 +1,166 @@
+"""Parquet shards that survive a kill: written aside, synced, renamed, never changed afterwards.
+
+A shard's name is made of what it holds, so writing the same rows twice gives the same file. A
+compacted shard lists in its metadata the shards it replaces; a reader passes over those, so a kill
+between the rename and the removal neither loses nor doubles a sample.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pathshift.errors import DamagedShard, DuplicateSamples, StorageError
+from pathshift.records import digest
+
+_REPLACES = b"pathshift.replaces"
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one line that says what is safe."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
+            raise StorageError(
+                f"cannot write {path}: {os.strerror(error.errno)}; "
+                "closed shards are safe, make room and run the same command again"
+            ) from error
+        raise
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a Parquet file so that it is either whole or absent.
+
+    Raises:
+        StorageError: the disk refused; the unfinished file is removed.
+    """
+    aside = path.with_name(path.name + ".tmp")
+    try:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as file:
+                pq.write_table(table, file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+            _sync_folder(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_shard(table: pa.Table, folder: Path, *, replaces: Sequence[Path] = ()) -> Path:
+    """Write rows as a shard named after their sample ids; return its path."""
+    name = digest(table.column("sample_id").to_pylist())[:16]
+    path = folder / f"{'part' if replaces else 'shard'}-{name}.parquet"
+    if replaces:
+        names = json.dumps(sorted(old.name for old in replaces if old != path))
+        table = table.replace_schema_metadata({_REPLACES: names})
+    write_table(table, path)
+    return path
+
+
+def live_shards(folder: Path) -> list[Path]:
+    """The shards that count, by name: those on disk that no compacted shard replaces.
+
+    Raises:
+        DamagedShard: a file is cut short or is not Parquet.
+    """
+    paths = sorted(folder.glob("*.parquet"))
+    replaced: set[str] = set()
+    for path in paths:
+        metadata = _footer(path).metadata or {}
+        replaced.update(json.loads(metadata.get(_REPLACES, b"[]")))
+    return [path for path in paths if path.name not in replaced]
+
+
+def _footer(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_shard(path: Path, schema: pa.Schema) -> pa.Table:
+    """Rows of one shard with the columns of `schema`; other columns are passed over.
+
+    Raises:
+        DamagedShard: the file cannot be read to its end, or lacks a column.
+    """
+    try:
+        return pq.read_table(path, columns=schema.names).replace_schema_metadata().cast(schema)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DamagedShard:
+    reason = str(error).strip().splitlines()[0][:160]
+    return DamagedShard(
+        f"{path} cannot be read as Parquet ({reason}); "
+        "move it away and run the same command again to draw its samples anew"
+    )
+
+
+def read_shards(folder: Path, schema: pa.Schema) -> pa.Table:
+    """All live rows of a folder; an empty table if there are none.
+
+    Raises:
+        DamagedShard: as `read_shard`.
+        DuplicateSamples: one sample id stands in two places.
+    """
+    shards = [(path, read_shard(path, schema)) for path in live_shards(folder)]
+    table = pa.concat_tables([schema.empty_table(), *(rows for _, rows in shards)])
+    if pc.count_distinct(table.column("sample_id")).as_py() != len(table):
+        raise _duplicate(shards)
+    return table
+
+
+def _duplicate(shards: Sequence[tuple[Path, pa.Table]]) -> DuplicateSamples:
+    seen: dict[str, Path] = {}
+    for path, rows in shards:
+        for sample_id in rows.column("sample_id").to_pylist():
+            if sample_id in seen:
+                return DuplicateSamples(
+                    f"sample {sample_id} stands in {seen[sample_id]} and in {path}: "
+                    "it would count twice; remove one of the two files"
+                )
+            seen[sample_id] = path
+    raise AssertionError("called without a duplicate")
+
+
+def compact(folder: Path, schema: pa.Schema, order: Sequence[str]) -> None:
+    """Join a folder's shards into one, ordered by problem as in `order`, then by sample number."""
+    shards = live_shards(folder)
+    if len(shards) > 1:
+        table = read_shards(folder, schema)
+        rank = {problem_id: i for i, problem_id in enumerate(order)}
+        place = pa.array([rank[p] for p in table.column("problem_id").to_pylist()], pa.int32())
+        keyed = table.append_column("place", place)
+        ordered = keyed.sort_by([("place", "ascending"), ("sample_no", "ascending")])
+        write_shard(ordered.drop_columns(["place"]), folder, replaces=shards)
+    remove_replaced(folder)
+
+
+def remove_replaced(folder: Path) -> None:
+    """Delete shards that a compacted one replaces, and files that a kill left unfinished."""
+    keep = set(live_shards(folder))
+    for path in [*folder.glob("*.parquet"), *folder.glob("*.tmp")]:
+        if path not in keep:
+            path.unlink(missing_ok=True)

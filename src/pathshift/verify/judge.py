@@ -1,0 +1,145 @@
+"""Samples -> verdicts: extract, look up, ask the worker for what is left.
+
+Equal answers to one problem are judged once: of a thousand samples most answers repeat. That holds
+for failures too, so an answer that hangs costs its timeout once and not for each sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, Self
+
+from pathshift.records import Outcome, Problem, Sample, Verdict
+from pathshift.verify.jobs import Job, Reply
+from pathshift.verify.pool import WorkerPool, worker_command
+from pathshift.verify.verifiers import Verifier, check_installed, verifier_named
+
+CACHE_ANSWERS = 20_000
+"""Settled answers that are remembered between calls; the oldest give way."""
+
+BATCH = 4_096
+"""Samples that `judge` reads ahead."""
+
+
+class _Key(NamedTuple):
+    """What decides an outcome; the reference is in it in case ids repeat between tasks."""
+
+    task: str
+    problem_id: str
+    gold: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One sample on its way: `settled` without grading, or `key` of the grading it waits for."""
+
+    sample: Sample
+    settled: Reply | None = None
+    key: _Key | None = None
+
+
+class Judge:
+    """One verifier, its worker processes and its memory of answers. Close it after use.
+
+    Raises:
+        UnknownName: There is no such verifier.
+        MissingExtra: Its package is not installed; said here, before any sample is judged.
+        ConfigError: `timeout_s` or `workers` is out of range.
+    """
+
+    def __init__(
+        self,
+        verifier: str,
+        *,
+        timeout_s: float = 5.0,
+        workers: int = 1,
+        pool: WorkerPool | None = None,
+    ) -> None:
+        self.verifier: Verifier = verifier_named(verifier)
+        check_installed(self.verifier)
+        command = worker_command(self.verifier.worker or "none")
+        self._pool = pool or WorkerPool(command, timeout_s=timeout_s, workers=workers)
+        self._remembered: dict[_Key, Reply] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the worker processes, if any were started."""
+        self._pool.close()
+
+    def verdicts(self, pairs: Iterable[tuple[Problem, Sample]]) -> list[Verdict]:
+        """One verdict for each sample, in the order of the samples.
+
+        A sample that ended in an error is FAILED with the sample's own reason. An answer longer
+        than the verifier's `max_chars` counts as none and is UNPARSED.
+        """
+        problems: dict[_Key, Problem] = {}
+        cases = [self._case(problem, sample, problems) for problem, sample in pairs]
+        replies = self._settle(problems)
+        self._remember(replies)
+        return [_verdict(case, replies) for case in cases]
+
+    def _case(self, problem: Problem, sample: Sample, problems: dict[_Key, Problem]) -> _Case:
+        if sample.finish_reason == "error":
+            reason = sample.detail or "the sample ended in an error that gave no reason"
+            return _Case(sample, settled=Reply(Outcome.FAILED, reason))
+        answer = self.verifier.extract(sample.text)
+        if answer is None or len(answer) > self.verifier.max_chars:
+            return _Case(sample, settled=Reply(Outcome.UNPARSED))
+        key = _Key(problem.task, problem.id, problem.gold, answer)
+        problems.setdefault(key, problem)
+        return _Case(sample, key=key)
+
+    def _settle(self, problems: dict[_Key, Problem]) -> dict[_Key, Reply]:
+        """A reply for each key: remembered, decided here, or from the worker."""
+        replies: dict[_Key, Reply] = {}
+        jobs: dict[_Key, Job] = {}
+        for key, problem in problems.items():
+            if key in self._remembered:
+                replies[key] = self._remembered[key]
+                continue
+            graded = self.verifier.grade(key.answer, problem)
+            if isinstance(graded, Job):
+                jobs[key] = graded
+            else:
+                replies[key] = Reply(graded)
+        replies.update(zip(jobs, self._pool.ask_all(list(jobs.values())), strict=True))
+        return replies
+
+    def _remember(self, replies: dict[_Key, Reply]) -> None:
+        self._remembered.update(replies)
+        for key in list(islice(self._remembered, max(0, len(self._remembered) - CACHE_ANSWERS))):
+            del self._remembered[key]
+
+
+def judge(
+    verifier: str,
+    pairs: Iterable[tuple[Problem, Sample]],
+    *,
+    timeout_s: float = 5.0,
+    workers: int = 1,
+) -> Iterator[Verdict]:
+    """Verdicts in the order of the samples, read in batches; ends its workers with the samples."""
+    waiting = iter(pairs)
+    with Judge(verifier, timeout_s=timeout_s, workers=workers) as judging:
+        while batch := list(islice(waiting, BATCH)):
+            yield from judging.verdicts(batch)
+
+
+def _verdict(case: _Case, replies: dict[_Key, Reply]) -> Verdict:
+    reply = replies[case.key] if case.key is not None else case.settled
+    assert reply is not None
+    return Verdict(
+        problem_id=case.sample.problem_id,
+        sample_no=case.sample.sample_no,
+        outcome=reply.outcome,
+        answer=case.key.answer if case.key is not None else None,
+        detail=reply.detail if reply.outcome is Outcome.FAILED else "",
+    )
