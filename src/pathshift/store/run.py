@@ -8,6 +8,7 @@ them, whichever is first; a kill loses the open shard and nothing else.
 from __future__ import annotations
 
 import fcntl
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import IO, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pathshift.errors import DamagedShard, RunLocked
+from pathshift.errors import DamagedShard, RunError, RunLocked
 from pathshift.records import Problem, RunManifest, Sample, Verdict
 from pathshift.store import manifest as manifests
 from pathshift.store import rows
@@ -83,7 +84,13 @@ class RunFolder:
         return self.path / "samples"
 
     def verdicts_path(self, verifier: str) -> Path:
-        """Folder of one verifier's shards."""
+        """Folder of one verifier's shards.
+
+        Raises:
+            RunError: the name is no plain name; a foreign manifest may hold any text.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", verifier):
+            raise RunError(f"verifier {verifier[:60]!r} is not a name of letters, digits, - . _")
         return self.path / "verdicts" / verifier
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import accelerate  # noqa: F401  transformers reads GGUF through it; a missing one is told early
@@ -19,6 +21,11 @@ def convert(gguf: Path, ready: Path) -> None:
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    with redirect_stderr(StringIO()):  # its progress bar ignores every switch
+        _write(gguf, ready)
+
+
+def _write(gguf: Path, ready: Path) -> None:
     where = str(gguf.parent)
     tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=gguf.name)
     loaded = AutoModelForCausalLM.from_pretrained(
