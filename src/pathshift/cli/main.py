@@ -75,12 +75,17 @@ def build() -> typer.Typer:
     return app
 
 
+def one_line(text: str) -> str:
+    """Without newlines and control characters, which foreign ids and file names may hold."""
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+
+
 def main() -> None:
     """Run, and turn a user's mistake into one line and exit code 2."""
     try:
         build()(prog_name="pathshift")
     except PathshiftError as error:
-        typer.echo(f"pathshift: {error}", err=True)
+        typer.echo(f"pathshift: {one_line(str(error))}", err=True)
         sys.exit(2)
     except BrokenPipeError:
         # The reader of a pipe has left; nothing is wrong, and nobody to tell.

@@ -1,0 +1,139 @@
+"""The engine against transformers itself, on SmolLM2-135M."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import DynamicCache
+
+from pathshift.decoding.policy import Policy
+from pathshift.errors import ModelError
+from pathshift.models.hf.cache import buffer_cache, spread
+from pathshift.models.hf.model import HfModel
+from pathshift.models.protocol import Completion, Request
+
+pytestmark = pytest.mark.model
+
+PROMPT = "Question: What is 14 + 23?\nAnswer: 37\n\nQuestion: What is 37 + 48?\nAnswer:"
+
+
+def ask(model: HfModel, seeds: range, **policy: Any) -> list[Completion]:
+    (drawn,) = model.generate(
+        [Request(prompt=PROMPT, seeds=tuple(seeds))], Policy(**{"max_tokens": 6, **policy})
+    )
+    return drawn
+
+
+def test_greedy_text_equals_transformers_generate(smollm: HfModel) -> None:
+    ids = torch.tensor([smollm._encode(PROMPT, is_chat=False)])
+    theirs = smollm._network.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, do_sample=False
+    )
+    (ours,) = ask(smollm, range(1), temperature=0, max_tokens=24)
+    assert list(ours.token_ids) == theirs[0, ids.shape[1] :].tolist()
+
+
+def test_a_sample_is_the_same_to_the_last_bit_in_any_batch(smollm: HfModel) -> None:
+    together = ask(smollm, range(20))
+    assert ask(smollm, range(1)) == together[:1]
+    assert ask(smollm, range(7)) == together[:7]
+    assert ask(smollm, range(11, 20)) == together[11:]
+    shuffled = ask(smollm, range(19, -1, -1))
+    assert shuffled[::-1] == together
+
+
+def test_log_probabilities_equal_a_plain_forward_pass(smollm: HfModel) -> None:
+    prompt_ids = smollm._encode(PROMPT, is_chat=False)
+    for drawn in ask(smollm, range(4), temperature=0.7):
+        ids = torch.tensor([[*prompt_ids, *drawn.token_ids]])
+        with torch.inference_mode():
+            logits = smollm._network(ids).logits[0, len(prompt_ids) - 1 : -1].double()
+        chosen = torch.tensor(drawn.token_ids)[:, None]
+        plain = logits.log_softmax(-1).gather(-1, chosen).sum().item()
+        cooled = (logits / 0.7).log_softmax(-1).gather(-1, chosen).sum().item()
+        assert drawn.logprob_sum == pytest.approx(plain, abs=1e-3)
+        assert drawn.sampling_logprob_sum == pytest.approx(cooled, abs=1e-3)
+
+
+def test_score_is_the_models_own_loss(smollm: HfModel) -> None:
+    text = " 85 apples"
+    prompt_ids = smollm._encode(PROMPT, is_chat=False)
+    added = smollm._encode(text, is_chat=True)
+    ids = torch.tensor([[*prompt_ids, *added]])
+    labels = ids.clone()
+    labels[:, : len(prompt_ids)] = -100
+    with torch.inference_mode():
+        loss = smollm._network(ids, labels=labels).loss.item()
+    scores = smollm.score(PROMPT, text)
+    assert len(scores) == len(added)
+    assert -sum(scores) / len(scores) == pytest.approx(loss, abs=1e-4)
+    with pytest.raises(ModelError, match="at least one token"):
+        smollm.score(PROMPT, "")
+
+
+def test_first_tokens_are_drawn_with_their_probabilities(smollm: HfModel) -> None:
+    n = 1600
+    drawn = ask(smollm, range(n), max_tokens=1)
+    with torch.inference_mode():
+        ids = torch.tensor([smollm._encode(PROMPT, is_chat=False)])
+        probs = smollm._network(ids).logits[0, -1].softmax(-1)
+    seen = torch.bincount(torch.tensor([c.token_ids[0] for c in drawn]), minlength=len(probs)) / n
+    likely = probs > 0.01
+    error = (seen - probs)[likely] / (probs * (1 - probs) / n).sqrt()[likely]
+    assert error.abs().max() < 5
+
+
+def test_a_stop_text_ends_the_sample_and_is_cut_off(smollm: HfModel) -> None:
+    (drawn,) = ask(smollm, range(1), temperature=0, max_tokens=40, stop=("\n\nQ",))
+    assert drawn.finish_reason == "stop"
+    assert "\n\nQ" not in drawn.text
+    assert smollm._tokenizer.decode(drawn.token_ids).startswith(drawn.text + "\n\nQ")
+
+
+def test_the_token_limit_is_told_from_an_end(smollm: HfModel) -> None:
+    (drawn,) = ask(smollm, range(1), temperature=0, max_tokens=2)
+    assert (drawn.finish_reason, drawn.n_tokens) == ("length", 2)
+
+
+def test_a_chat_ends_with_its_end_token(smollm: HfModel) -> None:
+    prompt = smollm.render_chat([{"role": "user", "content": "Say hi."}])
+    assert prompt.endswith("<|im_start|>assistant\n")
+    request = Request(prompt=prompt, seeds=(0,), is_chat=True)
+    ((drawn,),) = smollm.generate([request], Policy(temperature=0, max_tokens=60))
+    assert drawn.finish_reason == "stop"
+    assert "<|im_end|>" not in drawn.text
+    assert drawn.token_ids[-1] in smollm._end_ids
+
+
+def test_a_prompt_that_does_not_fit_fails_as_data(smollm: HfModel) -> None:
+    request = Request(prompt="word " * 9000, seeds=(0, 1))
+    (drawn,) = smollm.generate([request], Policy(max_tokens=4))
+    assert [c.finish_reason for c in drawn] == ["error", "error"]
+    assert "exceeds context of 8192" in drawn[0].detail
+
+
+def test_the_buffer_cache_gives_the_logits_of_the_dynamic_cache(smollm: HfModel) -> None:
+    network = smollm._network
+    ids = torch.tensor([smollm._encode(PROMPT, is_chat=False)])
+    step = torch.tensor([[100], [200], [300]])
+    with torch.inference_mode():
+        ours = buffer_cache(network.config.num_hidden_layers, ids.shape[1] + 2)
+        network(ids, past_key_values=ours)
+        spread(ours, 3)
+        theirs = DynamicCache()
+        network(ids.expand(3, -1), past_key_values=theirs)
+        for _ in range(2):
+            mine = network(step, past_key_values=ours).logits
+            reference = network(step, past_key_values=theirs).logits
+            torch.testing.assert_close(mine, reference, atol=1e-3, rtol=1e-4)
+
+
+def test_what_a_run_records_of_the_model(smollm: HfModel) -> None:
+    info = smollm.info
+    assert len(info.weights_hash) == 64
+    assert info.details["parameters"] == 134_515_008
+    assert info.details["dtype"] == "float32"
+    assert info.chat_template is not None
+    assert "im_start" in info.chat_template
