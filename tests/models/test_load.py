@@ -38,6 +38,13 @@ def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_hub_id_out_of_reach_is_one_line() -> None:
+    """Where a hub answers, it has no such model; where none does, that is said as well."""
+    with pytest.raises(ModelError, match="is no folder, is not in the local hub cache") as caught:
+        load_model("hf:pathshift-tests/no-such-model")
+    assert "\n" not in str(caught.value)
+
+
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     from transformers import LlamaConfig
 

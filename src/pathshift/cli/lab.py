@@ -8,7 +8,7 @@ import typer
 
 from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
 
-app = typer.Typer(no_args_is_help=True, help="The claims of the field and how each one stands.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

@@ -8,11 +8,7 @@ import typer
 
 from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
 
-app = typer.Typer(
-    no_args_is_help=False,
-    invoke_without_command=True,
-    help="List model specs, and download bundled ones.",
-)
+app = typer.Typer(no_args_is_help=False, invoke_without_command=True)
 
 
 @app.callback()

@@ -92,8 +92,9 @@ def sample(
         for name in names
     ]  # fmt: skip
     options = load_options(
-        pairs(model_option or [], "-M"), dtype=dtype, device=device, threads=threads
-    )
+        pairs(model_option or [], "-M"), dtype=dtype, device=device, threads=threads,
+        rows=_default_rows(out, n),
+    )  # fmt: skip
     speaker.advise(f"loading {model}")
     loaded = load_model(model, options)
     results = []
@@ -152,8 +153,16 @@ def _introduce(settings: Any, n_problems: int, n: int, speaker: Speaker) -> None
     )
 
 
+def _default_rows(out: Path, n: int) -> int:
+    """Samples a pass: what the run began with, or else the smallest step that holds n."""
+    from pathshift.store.manifest import is_run, read_manifest
+
+    begun = read_manifest(out).config.get("rows") if is_run(out) else None
+    return int(begun) if begun else 16 if n <= 16 else 32
+
+
 def load_options(
-    values: dict[str, str], *, dtype: str, device: str, threads: int | None
+    values: dict[str, str], *, dtype: str, device: str, threads: int | None, rows: int
 ) -> LoadOptions:
     """The model's options from flags and -M pairs."""
     from pathshift.models.load import LoadOptions
@@ -168,7 +177,7 @@ def load_options(
             raise ConfigError(f"-M {key}={value!r} must be a number") from None
     return LoadOptions(
         dtype=dtype, device=device, threads=threads,
-        rows=int(numbers.get("rows", 32)), delay=numbers.get("delay", 0.0),
+        rows=int(numbers.get("rows", rows)), delay=numbers.get("delay", 0.0),
     )  # fmt: skip
 
 

@@ -115,10 +115,9 @@ def make_plan(config: SampleConfig, model: Model) -> Plan:
 
 
 def _is_chat(config: SampleConfig, model: Model) -> bool:
-    if config.mode == "auto":
-        return model.info.chat_template is not None
-    is_chat = config.mode == "chat"
-    if is_chat and model.info.chat_template is None:
+    has_template = model.info.chat_template is not None
+    is_chat = has_template if config.mode == "auto" else config.mode == "chat"
+    if is_chat and not has_template:
         raise ConfigError(
             f"{model.info.spec} has no chat template; use --completion, which is what a base "
             "model needs"

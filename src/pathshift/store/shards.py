@@ -7,7 +7,6 @@ between the rename and the removal neither loses nor doubles a sample.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -26,16 +25,15 @@ _REPLACES = b"pathshift.replaces"
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one line that says what is safe."""
+    """Turn a full, read-only or otherwise unwilling disk into one line that says what is safe."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
-            raise StorageError(
-                f"cannot write {path}: {os.strerror(error.errno)}; "
-                "closed shards are safe, make room and run the same command again"
-            ) from error
-        raise
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise StorageError(
+            f"cannot write {path}: {reason}; "
+            "closed shards are safe, mend it and run the same command again"
+        ) from error
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -15,6 +15,8 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.utils import logging as hub_logging
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -27,6 +29,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _WHOLE_FILE_BYTES = 2**30
 _PROBE_BYTES = 2**20
 _TAIL_TOKENS = 24
+_HUB_SECONDS = 10.0
 
 
 class HfModel:
@@ -140,6 +143,8 @@ def load_hf(
         raise ConfigError(f"rows must be a multiple of 16, got {n_rows}; 32 is usual on a CPU")
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    _check_reachable(spec, location, revision)
     try:
         where = torch.device(device)
         tokenizer = AutoTokenizer.from_pretrained(
@@ -161,6 +166,25 @@ def load_hf(
         ) from error
     weights_hash = _hash_of(network, location)
     return HfModel(spec, network, tokenizer, weights_hash=weights_hash, n_rows=n_rows)
+
+
+def _check_reachable(spec: str, location: str, revision: str | None) -> None:
+    """One short question to the hub, so that a typing error does not wait for a dozen retries."""
+    if Path(location).is_dir():
+        return
+    if location.startswith(("/", ".", "~")):
+        raise ModelError(f"model {spec}: there is no folder {location}")
+    if try_to_load_from_cache(location, "config.json", revision=revision) is not None:
+        return
+    try:
+        HfApi().model_info(location, revision=revision, timeout=_HUB_SECONDS)
+    except Exception as error:
+        # Broad on purpose: the hub's library lets through errors of whichever client it uses.
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(
+            f"model {spec}: {location} is no folder, is not in the local hub cache, and the hub "
+            f"did not give it ({reason}); give a folder, or a hub id that can be reached"
+        ) from error
 
 
 def _end_ids(network: Any, tokenizer: Any) -> frozenset[int]:
