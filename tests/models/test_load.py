@@ -18,8 +18,8 @@ from pathshift.errors import (
     UnknownName,
 )
 from pathshift.models import smollm2
-from pathshift.models.cache_folder import cache_folder
 from pathshift.models.load import LoadOptions, load_model
+from pathshift.store.cache_folder import cache_folder
 
 
 def test_a_fake_loads_without_torch() -> None:

@@ -9,11 +9,18 @@ import pytest
 from tests.report import chromium
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The chart bundle is made once a session, and nothing is written into the user's cache."""
+@pytest.fixture(scope="session")
+def bundle_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart bundle is made once a session, outside the user's cache."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(bundle_cache: Path) -> Iterator[None]:
+    """For these tests alone: others look for real models in the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(bundle_cache))
+        patch.delenv("PATHSHIFT_CACHE", raising=False)
         yield
 
 

@@ -23,7 +23,7 @@ NOTE = (
 FLOOR = 0.001
 """A blind whole number from 0 to 999: right for AIME's answers, generous for all others."""
 
-LIVE_PROBLEMS, LIVE_SAMPLES, LIVE_TOKENS = 16, 16, 32
+LIVE_PROBLEMS, LIVE_SAMPLES, LIVE_TOKENS = 16, 16, 16
 LIVE_TEMPERATURES = {"base": 1.0, "sharpened": 0.4}
 
 

