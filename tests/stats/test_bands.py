@@ -60,6 +60,12 @@ def test_no_difference_in_any_problem_still_gives_a_band_with_width() -> None:
     assert (band.high > 0.03).all()
 
 
+def test_band_holds_the_estimate_even_at_the_end_of_the_scale() -> None:
+    weights = dirichlet_weights(np.array([2.0]), 500, np.random.default_rng(5))
+    band = bayesian_band(weights, np.ones((1, 3)), (-1.0, 1.0), 0.95)
+    assert (band.high == 1).all()
+
+
 def _population(
     kind: str, n_problems: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -36,10 +36,12 @@ class Weights(NamedTuple):
     Attributes:
         rows: Weight of each distinct row, shape (B, U).
         atoms: Weight of the lower and the upper end atom, shape (B, 2).
+        share: Share of the problems that each row stands for, shape (U,).
     """
 
     rows: FloatArray
     atoms: FloatArray
+    share: FloatArray
 
 
 def dirichlet_weights(
@@ -59,13 +61,16 @@ def dirichlet_weights(
     shape = np.concatenate([weight, [atom, atom]])
     gamma = rng.standard_gamma(shape, size=(replicates, len(shape)))
     gamma /= gamma.sum(axis=1, keepdims=True)
-    return Weights(gamma[:, :-2], gamma[:, -2:])
+    return Weights(gamma[:, :-2], gamma[:, -2:], weight / weight.sum())
 
 
 def bayesian_band(
     weights: Weights, rows: FloatArray, ends: tuple[float, float], level: float
 ) -> Band:
     """Band from weighted means of the rows and the end atoms, made simultaneous by ranks.
+
+    It always holds the plain mean: where nearly all problems agree on an end of the scale, the
+    atoms pull every weighted mean away from it.
 
     Args:
         weights: From `dirichlet_weights`.
@@ -74,7 +79,8 @@ def bayesian_band(
         level: Chance that the whole band holds.
     """
     draws = weights.rows @ rows + (weights.atoms @ np.array(ends))[:, None]
-    return rank_band(draws, level)
+    band, mean = rank_band(draws, level), weights.share @ rows
+    return band._replace(low=np.minimum(band.low, mean), high=np.maximum(band.high, mean))
 
 
 def rank_band(draws: FloatArray, level: float) -> Band:
