@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as configured
 from hypothesis import strategies as st
 
 import pathshift
@@ -140,7 +141,7 @@ def test_undecided_says_what_would_decide() -> None:
     assert f"{result.would_decide.problems:,} problems" in result.verdict.sentence
 
 
-@settings(max_examples=40, deadline=None)
+@configured(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=60))
 def test_word_of_a_solved_table_agrees_with_its_p(rows: list[tuple[int, int]]) -> None:
     base, tuned = ([[1, row[i]] for row in rows] for i in (0, 1))
@@ -148,7 +149,7 @@ def test_word_of_a_solved_table_agrees_with_its_p(rows: list[tuple[int, int]]) -
     assert (result.verdict.word != "undecided") == (result.cells.mcnemar_p < 0.05)
 
 
-@settings(max_examples=25, deadline=None)
+@configured(max_examples=25, deadline=None)
 @given(st.integers(1, 6), st.data())
 def test_any_counts_give_a_complete_plain_result(n: int, data: st.DataObject) -> None:
     rows = data.draw(
@@ -257,6 +258,21 @@ def test_different_settings_of_two_runs_are_told() -> None:
     notes = pathshift.compare(left, right).notes
     assert any("template_hash differs" in note for note in notes)
     assert not any("stop differs" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "badge"),
+    [
+        ({}, "counts"),
+        ({"model": "fake:base"}, "toy"),
+        ({"model": "smollm2", "details": {"parameters": 134_515_008}}, "135M"),
+        ({"model": "hf:x", "details": {"parameters": 7_600_000_000}}, "7.6B"),
+        ({"model": "openai:x"}, "openai:x"),
+    ],
+)
+def test_every_result_carries_the_badge_of_its_scale(settings: dict[str, Any], badge: str) -> None:
+    one = CountTable(name="x", counts=table().counts, settings=settings)
+    assert pathshift.compare(one, one).settings["scale"] == badge
 
 
 def test_a_grid_of_k_reports_those_alone() -> None:

@@ -28,7 +28,7 @@ from pathshift.errors import (
 from pathshift.records import Outcome, Problem, RunManifest, Sample, Verdict
 from pathshift.store import rows
 from pathshift.store.counts import run_counts
-from pathshift.store.manifest import write_manifest
+from pathshift.store.manifest import changed_environment, write_manifest
 from pathshift.store.run import RunFolder, RunWriter
 
 PROBLEMS = [
@@ -126,6 +126,19 @@ def test_another_configuration_is_refused_by_field_and_both_values(tmp_path: Pat
         open_run(tmp_path, temperature=0.6, stream="other")
     with pytest.raises(ConfigMismatch, match='extra=null, now asked with extra="y"'):
         open_run(tmp_path, extra="y")
+
+
+def test_a_changed_environment_is_told_and_the_first_one_kept(tmp_path: Path) -> None:
+    first = replace(
+        MANIFEST, environment={"cpu": "a", "versions": {"torch": "1", "pathshift": "0"}}
+    )
+    later = replace(
+        MANIFEST, environment={"cpu": "a", "versions": {"torch": "2", "pathshift": "1"}}
+    )
+    for manifest in (first, later):
+        RunWriter.open(tmp_path, manifest, PROBLEMS, ["q"] * 3).__exit__(None, None, None)
+    assert RunFolder(tmp_path).manifest.environment == first.environment
+    assert changed_environment(first, later) == ['versions.torch was "1", is "2"']
 
 
 def test_only_one_process_writes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
-from pathshift.analysis.notes import notes_on, outcomes_of, run_facts
+from pathshift.analysis.notes import notes_on, outcomes_of, run_facts, scale_of
 from pathshift.analysis.pairing import Counts, Pair, load, pair_up
 from pathshift.analysis.result import (
     Amplification,
@@ -357,6 +357,7 @@ class _Analysis:
             "mcnemar_error": self.last_error(band) if self._last_is_binary else None,
             "question": "problems like these: choice of problems and sampling noise",
             "floor": self.settings.floor,
+            "scale": scale_of(self.pair),
             "versions": versions(("pathshift", "numpy", "scipy")),
         }
 

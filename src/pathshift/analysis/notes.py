@@ -48,6 +48,27 @@ def run_facts(pair: Pair) -> dict[str, dict[str, Any]]:
     }
 
 
+def scale_of(pair: Pair) -> str:
+    """Badge of the scale at which the samples were drawn: toy, 135M, 7B, or counts.
+
+    Every figure carries it, so that a finding on a tiny model is not read as more.
+    """
+    badges = {_badge(table) for table in (pair.base, pair.tuned)}
+    return " / ".join(sorted(badges))
+
+
+def _badge(table: CountTable) -> str:
+    model = str(table.settings.get("model", ""))
+    if not model:
+        return "counts"
+    if model.startswith("fake:"):
+        return "toy"
+    parameters = (table.settings.get("details") or {}).get("parameters")
+    if not parameters:
+        return model
+    return f"{parameters / 1e9:.3g}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
+
+
 def notes_on(
     pair: Pair, k: IntArray, floor: FloatArray | None, allowed: npt.NDArray[np.bool_]
 ) -> list[str]:

@@ -63,7 +63,7 @@ def compare(
     ]:
         speaker.say(line)
     if report is not None:
-        write(result, report, folders=(base, tuned), scale="as sampled")
+        write(result, report, folders=(base, tuned), scale=str(result.settings["scale"]))
         speaker.say(f"report: {report}")
     else:
         speaker.advise(f"next: pathshift compare {base} {tuned} --report report.html")

@@ -111,10 +111,14 @@ def run(
     from pathshift.rollout.plan import make_plan
     from pathshift.rollout.sampling import draw_samples
     from pathshift.store.counts import run_counts
+    from pathshift.store.manifest import changed_environment, is_run, read_manifest
 
     plan = make_plan(config, model)
     settings = plan.manifest.config
     _introduce(settings, len(plan.problems), config.n, speaker)
+    if is_run(out):
+        for change in changed_environment(read_manifest(out), plan.manifest):
+            speaker.say(f"note: {change}; new samples may differ in rounding from a run in one go")
     try:
         with _sigterm_interrupts():
             progress = draw_samples(
@@ -142,12 +146,9 @@ def run(
 
 
 def _introduce(settings: Any, n_problems: int, n: int, speaker: Speaker) -> None:
-    if settings["mode"] == "completion" and settings["model"] != "smollm2":
-        how = "as a completion"
-    else:
-        how = f"as a {settings['mode']}"
+    how = "through its chat template" if settings["mode"] == "chat" else "as a completion"
     speaker.advise(
-        f"{settings['task']}: {n_problems} problems x {n} samples, prompted {how}, "
+        f"{settings['task']}: {n_problems} problems x {n} samples, asked {how}, "
         f"T={settings['temperature']:g}, at most {settings['max_tokens']} tokens, "
         f"verifier {settings['verifier']}"
     )

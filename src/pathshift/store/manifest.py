@@ -78,6 +78,26 @@ def check_same_config(folder: Path, have: Mapping[str, Any], want: Mapping[str, 
             )
 
 
+def changed_environment(have: RunManifest, now: RunManifest) -> list[str]:
+    """What "same seed, same samples" depends on and has changed since the run began."""
+    before, after = (_flat(manifest.environment) for manifest in (have, now))
+    return [
+        f"{name} was {_shown(before[name])}, is {_shown(after[name])}"
+        for name in sorted(before.keys() & after.keys())
+        if before[name] != after[name] and name != "versions.pathshift"
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"

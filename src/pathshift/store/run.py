@@ -128,7 +128,9 @@ class RunWriter:
             if manifests.is_run(path):
                 have = manifests.read_manifest(path)
                 manifests.check_same_config(path, have.config, manifest.config)
-                manifest = replace(manifest, n=max(have.n, manifest.n))
+                manifest = replace(
+                    manifest, n=max(have.n, manifest.n), environment=have.environment
+                )
             write_table(rows.problem_table(problems, prompts), path / "problems.parquet")
             manifests.write_manifest(path, manifest)
         return cls(path, str(manifest.config["verifier"]))
