@@ -1,6 +1,8 @@
 # make demo   the main job: installs, re-analyses released counts, samples a 135M model
 # make test   installs what the tests need and passes them
 # make check  format, lint, types, import layers
+# make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
+# make bench, make study-interval   where the numbers in docs/log.md come from
 #
 # On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
 # download: make demo TORCH_INDEX=<its address>
@@ -15,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test check format clean
+.PHONY: demo test test-gym check docs bench study-interval format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -34,6 +36,20 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test-gym: $(VENV)/dev.stamp
+	@$(INSTALL) --editable '.[gym]'
+	$(BIN)/python -m pytest tests/problems/test_reasoning_gym.py
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/python scripts/cli_page.py
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/pathshift models get smollm2
+	$(BIN)/python benchmarks/engine.py
+
+study-interval: $(VENV)/dev.stamp
+	$(BIN)/python studies/paired_interval.py
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
