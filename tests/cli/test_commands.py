@@ -87,9 +87,9 @@ def test_fail_on_names_the_verdict(counts: tuple[Path, Path], word: str, code: i
     [
         ("c.jsonl", '{"id": "a", "n": 4, "c": 5}', "row 1: c=5 with n=4"),
         ("c.jsonl", '{"n": 4, "c": 1}', "row 1: no id"),
-        ("c.jsonl", '{"id": "a", "n": 4, "c": 1}\n' * 2, "row 2: id 'a' was in row 1"),
+        ("c.jsonl", '{"id": "a", "n": 4, "c": 1}\n' * 2, "row 2: id 'a' stands at"),
         ("c.jsonl", "", "is empty"),
-        ("c.parquet", "PAR1", "cannot be read as Parquet"),
+        ("c.parquet", "PAR1", "not Parquet"),
         ("c.jsonl", '{"id": "\\u001b[31m\\n", "n": 4, "c": 9}', "row 1: c=9"),
     ],
 )

@@ -10,9 +10,9 @@ from itertools import islice
 
 from pathshift.problems.fields import answer_of, present, question_of, text_of, whole_number
 from pathshift.problems.floors import blind_whole_number
-from pathshift.problems.rows import Row
 from pathshift.problems.unbundled import rows_of
 from pathshift.records import Problem
+from pathshift.store.rowfiles import Row
 
 _IN_URL = re.compile(r"/(\d{4}_\w+)_Problems(?:/|$)")
 _IN_ID = re.compile(r"(\d{4})-(I{1,2})-\d+")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pathshift.errors import InputError
-from pathshift.problems.rows import Row, parse_json
+from pathshift.store.rowfiles import Row, parse_json
 
 _QUESTION = ("question", "problem", "prompt")
 _ANSWER = ("answer", "gold", "target")

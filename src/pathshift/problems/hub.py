@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pathshift.errors import InputError, MissingExtra
-from pathshift.problems.rows import Row, is_readable, read_rows
+from pathshift.store.rowfiles import Row, is_readable, read_rows
 
 
 def hub_rows(dataset: str, *, otherwise: str) -> Iterator[Row]:

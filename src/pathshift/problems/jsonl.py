@@ -19,8 +19,8 @@ from pathlib import Path
 from pathshift.errors import ConfigError
 from pathshift.problems.fields import answer_of, data_of, question_of, share_of, text_of
 from pathshift.problems.hub import hub_rows
-from pathshift.problems.rows import Row, is_readable, read_rows
 from pathshift.records import Problem, digest
+from pathshift.store.rowfiles import Row, is_readable, read_rows
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 

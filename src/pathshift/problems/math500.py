@@ -14,9 +14,9 @@ from itertools import islice
 
 from pathshift.problems.fields import answer_of, present, question_of, text_of
 from pathshift.problems.floors import blind_whole_number
-from pathshift.problems.rows import Row
 from pathshift.problems.unbundled import rows_of
 from pathshift.records import Problem
+from pathshift.store.rowfiles import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

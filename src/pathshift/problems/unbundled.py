@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pathshift.errors import InputError
 from pathshift.problems.hub import hub_rows
-from pathshift.problems.rows import Row, is_readable, read_rows
+from pathshift.store.rowfiles import Row, is_readable, read_rows
 
 FOLDER_VARIABLE = "PATHSHIFT_DATA"
 

@@ -1,27 +1,21 @@
 """Count files: one row a problem with `id`, `n` (samples) and `c` (correct ones).
 
-JSONL, CSV and Parquet. Optional columns: source, cluster, floor, unparsed, failed, truncated,
-n_tokens. Every broken row is an error that names file and row; nothing is repaired in silence.
+JSON lines, JSON, CSV and Parquet. Optional columns: source, cluster, floor, unparsed, failed,
+truncated, n_tokens. Every broken row is an error that names file and row; nothing is repaired.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pathshift.errors import CountsError
+from pathshift.errors import CountsError, InputError
 from pathshift.records import CountTable, ProblemCount
 from pathshift.store.counts import run_counts
 from pathshift.store.manifest import is_run
+from pathshift.store.rowfiles import Row, read_rows
 
-MAX_LINE_CHARS = 1_000_000
-MAX_ROWS = 5_000_000
 _OPTIONAL_WHOLE = ("unparsed", "failed", "truncated", "n_tokens")
 
 
@@ -38,11 +32,12 @@ def read_counts(path: Path, *, verifier: str | None = None) -> CountTable:
         raise CountsError(f"{path} does not exist; give a run folder or a file of counts")
     if verifier is not None:
         raise CountsError(f"{path} holds counts, not samples; --verifier needs a run folder")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        known = ", ".join(_READERS)
-        raise CountsError(f"{path} ends in {path.suffix or 'nothing'}; counts come as {known}")
-    return count_table(reader(path), name=str(path))
+    try:
+        return _table(read_rows(path), name=str(path))
+    except CountsError:
+        raise
+    except InputError as error:
+        raise CountsError(f"{error}; give counts with id, n and c") from error
 
 
 def count_table(rows: Iterable[Mapping[str, Any]], *, name: str) -> CountTable:
@@ -55,20 +50,21 @@ def count_table(rows: Iterable[Mapping[str, Any]], *, name: str) -> CountTable:
     Raises:
         CountsError: names the row, counted from 1, and the rule it breaks.
     """
+    return _table((Row(row, f"{name}, row {i}") for i, row in enumerate(rows, 1)), name=name)
+
+
+def _table(rows: Iterable[Row], *, name: str) -> CountTable:
     counts: list[ProblemCount] = []
-    first_row: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
-        where = f"{name} row {number}"
-        count = _count(row, where)
-        if count.id in first_row:
+    places: dict[str, str] = {}
+    for row in rows:
+        count = _count(row.values, row.where)
+        if count.id in places:
             raise CountsError(
-                f"{where}: id {count.id!r} was in row {first_row[count.id]} already; "
+                f"{row.where}: id {count.id!r} stands at {places[count.id]} already; "
                 "one row a problem: add their n and c up"
             )
-        first_row[count.id] = number
+        places[count.id] = row.where
         counts.append(count)
-        if number > MAX_ROWS:
-            raise CountsError(f"{name} has more than {MAX_ROWS} rows; that is not a count table")
     if not counts:
         raise CountsError(f"{name} is empty; it needs one row a problem with id, n and c")
     return CountTable(name=name, counts=tuple(counts))
@@ -128,44 +124,3 @@ def _share(row: Mapping[str, Any], key: str, where: str) -> float:
     if not 0 <= value <= 1:
         raise CountsError(f"{where}: {key}={str(row[key])[:40]!r}; it must be a share from 0 to 1")
     return value
-
-
-def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        number = 0
-        while line := file.readline(MAX_LINE_CHARS + 1):
-            number += 1
-            if len(line) > MAX_LINE_CHARS:
-                raise CountsError(f"{path} row {number}: a line over {MAX_LINE_CHARS} characters")
-            if not line.strip():
-                continue
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError) as error:
-                reason = str(error)[:80]
-                raise CountsError(f"{path} row {number}: not JSON ({reason})") from error
-
-
-def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        try:
-            yield from csv.DictReader(file)
-        except csv.Error as error:
-            raise CountsError(f"{path}: not CSV ({error})") from error
-
-
-def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                yield from batch.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:160]
-        raise CountsError(f"{path} cannot be read as Parquet ({reason}); copy it again") from error
-
-
-_READERS: dict[str, Callable[[Path], Iterator[Mapping[str, Any]]]] = {
-    ".jsonl": _jsonl,
-    ".csv": _csv,
-    ".parquet": _parquet,
-}

@@ -1,4 +1,4 @@
-"""Rows of problems from a file: JSON lines, JSON, CSV or Parquet, one mapping a row.
+"""Rows of a file, of problems or of counts: JSON lines, JSON, CSV or Parquet, one mapping a row.
 
 Text is data here: nothing is evaluated, JSON's NaN and Infinity are refused, and a line, a file
 and the number of rows have limits. Errors name the file and the row, counted from 1 (for JSON lines

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pathshift.errors import InputError
-from pathshift.problems import rows
-from pathshift.problems.rows import read_rows
+from pathshift.store import rowfiles as rows
+from pathshift.store.rowfiles import read_rows
 
 ROWS = [{"question": "2 + 2 = ?", "answer": "4"}, {"question": "Größe, in\n„m“?", "answer": "7"}]
 
