@@ -9,7 +9,8 @@ from tests.report.chromium import Browser
 from tests.report.comparisons import VARIANTS
 from tests.report.reading import elements
 
-from pathshift.report.page import SampleView, build_page
+from pathshift.analysis.result import SampleView
+from pathshift.report.page import build_page
 from pathshift.report.render import write_report
 
 pytestmark = pytest.mark.browser

@@ -12,9 +12,9 @@ import pytest
 from tests.report.comparisons import VARIANTS, made_up
 from tests.report.reading import Element, elements
 
-from pathshift.analysis.result import ProblemRow
+from pathshift.analysis.result import ProblemRow, SampleView
 from pathshift.errors import StorageError
-from pathshift.report.page import SampleView, build_page
+from pathshift.report.page import build_page
 from pathshift.report.render import embedded_json, render, write_report
 
 HOSTILE = (

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathshift.analysis.result import ProblemRow
+from pathshift.analysis.result import ProblemRow, SampleView
 from pathshift.report import samples
-from pathshift.report.samples import SampleView, drill_down, ends, line, visible
+from pathshift.report.samples import drill_down, ends, line, visible
 
 
 def view(problem: int = 0, sample_no: int = 0, side: str = "base", text: str = "x") -> SampleView:

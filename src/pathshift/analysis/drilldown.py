@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from pathshift.analysis.result import Comparison, ProblemRow
+from pathshift.analysis.result import Comparison, ProblemRow, SampleView
 from pathshift.records import Outcome, Problem, Sample, Verdict
 from pathshift.store.manifest import is_run
 from pathshift.store.run import RunFolder
@@ -15,21 +15,10 @@ MAX_PROBLEMS = 24
 SAMPLES_A_SIDE = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownSample:
-    """One sample with what is needed to judge it by eye."""
-
-    problem_id: str
-    question: str
-    gold: str
-    side: str
-    sample_no: int
-    outcome: str
-    answer: str | None
-    text: str
+Side = Literal["base", "tuned"]
 
 
-def shown_samples(result: Comparison, folders: Mapping[str, Path]) -> list[ShownSample]:
+def shown_samples(result: Comparison, folders: Mapping[Side, Path]) -> list[SampleView]:
     """Samples of the problems that differ most, from the sides that are run folders.
 
     Args:
@@ -37,7 +26,7 @@ def shown_samples(result: Comparison, folders: Mapping[str, Path]) -> list[Shown
         folders: Paths of the sides "base" and "tuned"; count files are passed over.
     """
     chosen = sorted(result.problems, key=_disagreement, reverse=True)[:MAX_PROBLEMS]
-    found: list[ShownSample] = []
+    found: list[SampleView] = []
     for side, path in folders.items():
         if is_run(path):
             found.extend(_side(side, RunFolder(path), {row.id for row in chosen}))
@@ -50,7 +39,7 @@ def _disagreement(row: ProblemRow) -> tuple[bool, float]:
     return solved_by_one, abs(row.c_base / row.n_base - row.c_tuned / row.n_tuned)
 
 
-def _side(side: str, folder: RunFolder, wanted: set[str]) -> list[ShownSample]:
+def _side(side: Side, folder: RunFolder, wanted: set[str]) -> list[SampleView]:
     problems = {p.id: p for p in folder.problems() if p.id in wanted}
     verifier = str(folder.manifest.config["verifier"])
     judged = {(v.problem_id, v.sample_no): v for v in folder.verdicts(verifier)}
@@ -75,8 +64,8 @@ def _picked(drawn: list[tuple[Sample, Verdict]]) -> list[tuple[Sample, Verdict]]
     return right + rest[: SAMPLES_A_SIDE - len(right)]
 
 
-def _shown(side: str, problem: Problem, sample: Sample, verdict: Verdict) -> ShownSample:
-    return ShownSample(
+def _shown(side: Side, problem: Problem, sample: Sample, verdict: Verdict) -> SampleView:
+    return SampleView(
         problem_id=problem.id,
         question=problem.question,
         gold=problem.gold,

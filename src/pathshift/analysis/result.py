@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 RESULT_SCHEMA = 1
 
@@ -105,6 +105,20 @@ class ProblemRow:
     c_base: int
     n_tuned: int
     c_tuned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleView:
+    """One sample to be looked at, with what a reader needs beside it."""
+
+    problem_id: str
+    question: str
+    gold: str
+    side: Literal["base", "tuned"]
+    sample_no: int
+    outcome: str
+    answer: str | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

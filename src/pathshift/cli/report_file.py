@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from pathshift.analysis.result import Comparison
@@ -18,7 +17,7 @@ def write(
         scale: Badge of the data's scale: "re-analysis", "135M", "toy".
     """
     from pathshift.analysis.drilldown import shown_samples
-    from pathshift.report.page import SampleView, build_page
+    from pathshift.report.page import build_page
     from pathshift.report.render import write_report
 
     shown = (
@@ -29,6 +28,6 @@ def write(
         title=f"{result.names['base']} → {result.names['tuned']}",
         scale=scale,
         command=" ".join(["pathshift", *sys.argv[1:]]),
-        samples=[SampleView(**asdict(sample)) for sample in shown],
+        samples=shown,
     )
     write_report(page, path)

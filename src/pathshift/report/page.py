@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pathshift.analysis.result import Amplification, Comparison, WouldDecide
+from pathshift.analysis.result import Amplification, Comparison, SampleView, WouldDecide
 from pathshift.report import charts, tables
 from pathshift.report.formats import (
     counted,
@@ -24,10 +24,10 @@ from pathshift.report.formats import (
     whole,
 )
 from pathshift.report.grid import Grid, problem_grid
-from pathshift.report.samples import DrillDown, SampleView, drill_down, visible
+from pathshift.report.samples import DrillDown, drill_down, visible
 from pathshift.report.tables import CellTable, Table
 
-__all__ = ["Figure", "KeyNumber", "Page", "SampleView", "build_page"]
+__all__ = ["Figure", "KeyNumber", "Page", "build_page"]
 
 WORD_LABELS = {
     "gain": "gain",

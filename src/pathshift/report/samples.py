@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from pathshift.analysis.result import ProblemRow
+from pathshift.analysis.result import ProblemRow, SampleView
 from pathshift.report.formats import whole
 
 MOST_PROBLEMS = 30
@@ -25,20 +24,6 @@ LINE_LENGTH = 200
 # that nobody sees would hide what a model wrote. Lone surrogates have no bytes in UTF-8.
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
 _VISIBLE |= {0x7F: 0x2421} | dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleView:
-    """One sample to be shown, with what a reader needs beside it."""
-
-    problem_id: str
-    question: str
-    gold: str
-    side: Literal["base", "tuned"]
-    sample_no: int
-    outcome: str
-    answer: str | None
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
