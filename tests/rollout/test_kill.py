@@ -94,6 +94,6 @@ def test_an_interrupt_closes_the_shard_and_says_how_to_go_on(tmp_path: Path, how
         process.kill()
         raise
     assert process.returncode == 130
-    assert "The same command goes on from there" in said
+    assert "pathshift sample --model fake:base --tasks arithmetic --n 32 --limit 60" in said
     assert "Traceback" not in said
     assert len(RunFolder(out).samples()) > 0

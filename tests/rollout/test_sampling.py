@@ -263,3 +263,4 @@ def test_examples_in_the_templates_are_right() -> None:
     for question, answer in ((14 + 23, "37"), (50 - 18, "32"), (6 * 9, "54"), (81 - 95, "-14")):
         assert str(question) == answer
         assert f"Answer: {answer}\n" in TASKS["arithmetic"].template.completion
+    assert f"Answer: z{'abcd'[::-1]}\n" in TASKS["compose"].template.completion

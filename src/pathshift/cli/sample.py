@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pathshift.cli import sample_flags as flags
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
 from pathshift.errors import ConfigError, InputError
 
@@ -23,50 +27,29 @@ INTERRUPTED = 130
 
 
 def sample(
-    model: Annotated[str, typer.Option(help="Model spec: smollm2, hf:PATH_OR_ID, fake:base.")],
-    tasks: Annotated[str, typer.Option(help="Task, or several joined by commas.")],
-    out: Annotated[Path, typer.Option(help="Run folder; with several tasks one in it for each.")],
-    n: Annotated[
-        int, typer.Option("--n", "--epochs", "--n-samples", "--repeats", help="Samples a problem.")
-    ] = 32,
-    limit: Annotated[int | None, typer.Option(help="First problems only. [default: all]")] = None,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 1.0,
-    top_p: Annotated[float, typer.Option(help="1 keeps all tokens.")] = 1.0,
-    top_k: Annotated[int, typer.Option(help="0 keeps all tokens.")] = 0,
-    min_p: Annotated[float, typer.Option(help="0 keeps all tokens.")] = 0.0,
-    max_tokens: Annotated[int | None, typer.Option(help="[default: the task's]")] = None,
-    stop: Annotated[
-        list[str] | None,
-        typer.Option(help=r"Text that ends a sample (\n for a newline); repeat it."),
-    ] = None,
-    prompt_template: Annotated[
-        Path | None, typer.Option(help="File with {question} in it. [default: the task's]")
-    ] = None,
-    system: Annotated[str | None, typer.Option(help="System turn of a chat.")] = None,
-    chat: Annotated[
-        bool | None,
-        typer.Option("--chat/--completion", help="[default: chat if the model has a template]"),
-    ] = None,
-    verifier: Annotated[str | None, typer.Option(help="[default: the task's]")] = None,
-    task_option: Annotated[
-        list[str] | None, typer.Option("-T", metavar="K=V", help="Option of the task; repeat it.")
-    ] = None,
-    model_option: Annotated[
-        list[str] | None,
-        typer.Option("-M", metavar="K=V", help="Option of the model: rows, delay."),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads. [default: torch's choice]")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
-    stream: Annotated[
-        str | None, typer.Option(help="Name of shared random numbers. [default: one for each run]")
-    ] = None,
-    flush_every: Annotated[
-        float, typer.Option(help="Seconds after which a shard is closed.")
-    ] = 30.0,
+    model: flags.ModelSpec,
+    tasks: flags.Tasks,
+    out: flags.Out,
+    n: flags.N = 32,
+    limit: flags.Limit = None,
+    temperature: flags.Temperature = 1.0,
+    top_p: flags.TopP = 1.0,
+    top_k: flags.TopK = 0,
+    min_p: flags.MinP = 0.0,
+    max_tokens: flags.MaxTokens = None,
+    stop: flags.Stop = None,
+    prompt_template: flags.PromptTemplate = None,
+    system: flags.System = None,
+    chat: flags.Chat = None,
+    verifier: flags.Verifier = None,
+    task_option: flags.TaskOptions = None,
+    model_option: flags.ModelOptions = None,
+    dtype: flags.Dtype = "fp32",
+    device: flags.Device = "cpu",
+    threads: flags.Threads = None,
+    seed: flags.Seed = 0,
+    stream: flags.Stream = None,
+    flush_every: flags.FlushEvery = 30.0,
     json: JsonFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -78,30 +61,39 @@ def sample(
     from pathshift.models.load import load_model
     from pathshift.rollout.plan import SampleConfig
 
-    speaker = Speaker(json, quiet=quiet)
-    names = [name.strip() for name in tasks.split(",")] if "," in tasks else [tasks]
-    configs = [
-        SampleConfig(
-            task=name, n=n, limit=limit, task_options=pairs(task_option or [], "-T"),
-            mode={None: "auto", True: "chat", False: "completion"}[chat],
-            template=_text_of(prompt_template), system=system, temperature=temperature,
-            top_k=top_k, top_p=top_p, min_p=min_p, max_tokens=max_tokens,
-            stop=None if stop is None else tuple(text.replace("\\n", "\n") for text in stop),
-            verifier=verifier, seed=seed, stream=stream,
-        )
-        for name in names
-    ]  # fmt: skip
+    common = SampleConfig(
+        task="", n=n, limit=limit, task_options=pairs(task_option or [], "-T"),
+        mode={None: "auto", True: "chat", False: "completion"}[chat],
+        template=_text_of(prompt_template), system=system, temperature=temperature,
+        top_k=top_k, top_p=top_p, min_p=min_p, max_tokens=max_tokens,
+        stop=None if stop is None else tuple(text.replace("\\n", "\n") for text in stop),
+        verifier=verifier, seed=seed, stream=stream,
+    )  # fmt: skip
     options = load_options(
         pairs(model_option or [], "-M"), dtype=dtype, device=device, threads=threads,
         rows=_default_rows(out, n),
     )  # fmt: skip
+    speaker = Speaker(json, quiet=quiet)
+    asked = _per_task(common, tasks, out)
     speaker.advise(f"loading {model}")
     loaded = load_model(model, options)
-    results = []
-    for config in configs:
-        folder = out if len(configs) == 1 else out / config.task.replace(":", "-").replace("/", "-")
-        results.append(run(config, loaded, folder, speaker, flush_every=flush_every))
+    results = [
+        run(config, loaded, folder, speaker, flush_every=flush_every) for config, folder in asked
+    ]
     speaker.result({"runs": results})
+
+
+def _per_task(common: SampleConfig, tasks: str, out: Path) -> list[tuple[SampleConfig, Path]]:
+    """One request and folder a task; a misspelt one is told before a model is loaded."""
+    from pathshift.rollout.tasks import task_named
+
+    names = [name.strip() for name in tasks.split(",")]
+    for name in names:
+        task_named(name)
+    return [
+        (replace(common, task=name), out if len(names) == 1 else out / re.sub(r"[:/]", "-", name))
+        for name in names
+    ]
 
 
 def run(
@@ -127,7 +119,8 @@ def run(
             )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(
-            f"\ninterrupted; what was drawn is in {out}. The same command goes on from there.",
+            f"\ninterrupted; what was drawn is in {out}. This goes on from there:\n  "
+            + shlex.join(["pathshift", *sys.argv[1:]]),
             err=True,
         )
         raise typer.Exit(INTERRUPTED) from None

@@ -61,12 +61,20 @@ COUNTDOWN = Template(
 )
 
 COMPOSE = Template(
-    completion="{question}\nAnswer:",
+    completion=(
+        "Each function takes a string s of lower-case letters and returns another.\n"
+        "g1(s): s is written backwards.\n"
+        "g2(s): the letter z is put before s.\n\n"
+        'What is g2(g1("abcd"))?\n'
+        "Answer: zdcba\n\n"
+        "{question}\n"
+        "Answer:"
+    ),
     chat=(
         "{question}\n\nApply the functions one after the other, the innermost first. Then write "
         "the resulting string after 'Answer:'."
     ),
-    stop=("\n\n",),
+    stop=("\n",),
 )
 
 GSM8K = Template(

@@ -1,0 +1,44 @@
+"""The flags of `pathshift sample`, each with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+ModelSpec = Annotated[str, Option(help="Model spec: smollm2, hf:PATH_OR_ID, fake:base.")]
+Tasks = Annotated[str, Option(help="Task, or several joined by commas.")]
+Out = Annotated[Path, Option(help="Run folder; with several tasks one in it for each.")]
+N = Annotated[int, Option("--n", "--epochs", "--n-samples", "--repeats", help="Samples a problem.")]
+Limit = Annotated[int | None, Option(help="First problems only. [default: all]")]
+Temperature = Annotated[float, Option(help="0 takes the likeliest token.")]
+TopP = Annotated[float, Option(help="1 keeps all tokens.")]
+TopK = Annotated[int, Option(help="0 keeps all tokens.")]
+MinP = Annotated[float, Option(help="0 keeps all tokens.")]
+MaxTokens = Annotated[int | None, Option(help="[default: the task's]")]
+Stop = Annotated[
+    list[str] | None, Option(help=r"Text that ends a sample (\n for a newline); repeat it.")
+]
+PromptTemplate = Annotated[
+    Path | None, Option(help="File with {question} in it. [default: the task's]")
+]
+System = Annotated[str | None, Option(help="System turn of a chat.")]
+Chat = Annotated[
+    bool | None, Option("--chat/--completion", help="[default: chat if the model has a template]")
+]
+Verifier = Annotated[str | None, Option(help="[default: the task's]")]
+TaskOptions = Annotated[
+    list[str] | None, Option("-T", metavar="K=V", help="Option of the task; repeat it.")
+]
+ModelOptions = Annotated[
+    list[str] | None, Option("-M", metavar="K=V", help="Option of the model: rows, delay.")
+]
+Dtype = Annotated[str, Option(help="fp32, bf16 or fp16.")]
+Device = Annotated[str, Option(help="cpu, cuda, cuda:1, mps.")]
+Threads = Annotated[int | None, Option(help="CPU threads. [default: torch's choice]")]
+Seed = Annotated[int, Option(help="Same seed, same samples.")]
+Stream = Annotated[
+    str | None, Option(help="Name of shared random numbers. [default: one for each run]")
+]
+FlushEvery = Annotated[float, Option(help="Seconds after which a shard is closed.")]
