@@ -122,6 +122,7 @@ class ProblemCount:
         failed: Samples without a judgement (not in `n`); None if the source does not say.
         truncated: Samples cut by the token limit; None if the source does not say.
         n_tokens: Sampled tokens over all samples; None if the source does not say.
+        content_hash: The problem's; None if the source does not say.
     """
 
     id: str
@@ -134,6 +135,7 @@ class ProblemCount:
     source: str = ""
     cluster: str | None = None
     floor: float | None = None
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

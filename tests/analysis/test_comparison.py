@@ -275,6 +275,31 @@ def test_every_result_carries_the_badge_of_its_scale(settings: dict[str, Any], b
     assert pathshift.compare(one, one).settings["scale"] == badge
 
 
+def test_sampling_noise_is_the_spread_over_repeated_sampling() -> None:
+    """The same 40 problems sampled 400 times: the curve's spread is the standard error told."""
+    rng = np.random.default_rng(0)
+    p = rng.beta(0.5, 1.0, 40)
+    curves, told = [], []
+    for _ in range(400):
+        counts = np.stack([np.full(40, 16), rng.binomial(16, p)], axis=1)
+        result = pathshift.compare(counts, counts, replicates=200, k=(1, 4, 8, 16))
+        curves.append(result.base)
+        told.append(result.sampling_se["base"])
+    spread = np.std(curves, axis=0)
+    variance = np.mean(np.array(told, dtype=float)[:, :3] ** 2, axis=0)
+    assert np.sqrt(variance) == pytest.approx(spread[:3], rel=0.12)
+    assert all(errors[3] is None for errors in told)
+
+
+def test_the_same_id_with_another_question_is_refused() -> None:
+    left, right = (
+        CountTable(name=name, counts=(ProblemCount(id="a", n=4, c=1, content_hash=name),))
+        for name in ("left", "right")
+    )
+    with pytest.raises(CountsError, match="problem a asks different things in left and right"):
+        pathshift.compare(left, right)
+
+
 def test_a_grid_of_k_reports_those_alone() -> None:
     result = pathshift.compare([[8, 1]] * 20, [[8, 2]] * 20, k=(1, 8))
     assert result.k == [1, 8]

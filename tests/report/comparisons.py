@@ -70,6 +70,9 @@ def _fields(word: str, n: int, c_base: Counts, c_tuned: Counts) -> dict[str, Any
         "low": low,
         "high": high,
         "floor": [1 - (1 - 0.004) ** i for i in k],
+        "sampling_se": {
+            side: [0.01 if 2 * i <= n else None for i in k] for side in ("base", "tuned")
+        },
         "gain_certified": _runs(k, [edge > 0 for edge in low]),
         "loss_certified": _runs(k, [edge < 0 for edge in high]),
         "first_loss": Range(3, n // 2) if word == "gain_then_loss" else None,

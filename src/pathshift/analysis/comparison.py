@@ -39,6 +39,7 @@ from pathshift.stats.passk import (
     floor_curve,
     miss_table,
     paired_table,
+    variance_table,
 )
 from pathshift.stats.planning import problems_to_decide
 
@@ -239,6 +240,7 @@ class _Analysis:
             low=band.low.tolist(),
             high=band.high.tolist(),
             floor=None if self.floor is None else self.floor.tolist(),
+            sampling_se={"base": self._noise(self.base), "tuned": self._noise(self.tuned)},
             gain_certified=certified.gain,
             loss_certified=certified.loss,
             first_loss=first_loss(self.k, certified),
@@ -328,6 +330,13 @@ class _Analysis:
     def _curve(self, counts: IntArray) -> list[float]:
         miss = miss_table(counts[:, 0], counts[:, 1], int(self.k[-1]))[:, self.k - 1]
         return [float(v) for v in 1 - miss.mean(axis=0)]
+
+    def _noise(self, counts: IntArray) -> list[float | None]:
+        rows, weight = np.unique(counts, axis=0, return_counts=True)
+        variances = variance_table(rows[:, 0], rows[:, 1], int(self.k[-1]))[:, self.k - 1]
+        # A sum of unbiased estimates can fall below zero by chance; a variance cannot.
+        errors = np.sqrt(np.maximum(weight @ variances, 0)) / weight.sum()
+        return [None if np.isnan(error) else float(error) for error in errors]
 
     def _gap(self) -> EfficiencyGap:
         first = paired_table(self.base, self.tuned, np.array([1, int(self.k[-1])]))

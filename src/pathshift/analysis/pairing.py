@@ -93,15 +93,30 @@ def _with_counts(table: CountTable, counts: Sequence[ProblemCount]) -> CountTabl
 
 
 def _check_same_problems(base: CountTable, tuned: CountTable) -> None:
-    ours, theirs = {p.id for p in base.counts}, {p.id for p in tuned.counts}
-    if ours == theirs:
+    ours, theirs = ({p.id: p.content_hash for p in t.counts} for t in (base, tuned))
+    if ours.keys() == theirs.keys():
+        _check_same_content(base, tuned, ours, theirs)
         return
     only = [
         f"{len(extra)} only in {table.name} ({', '.join(sorted(extra)[:3])})"
-        for table, extra in ((base, ours - theirs), (tuned, theirs - ours))
+        for table, extra in ((base, ours.keys() - theirs), (tuned, theirs.keys() - ours))
         if extra
     ]
     raise CountsError(
         f"{base.name} and {tuned.name} measure different problems: {'; '.join(only)}; "
         "a paired comparison needs the same ids on both sides"
     )
+
+
+def _check_same_content(
+    base: CountTable,
+    tuned: CountTable,
+    ours: Mapping[str, str | None],
+    theirs: Mapping[str, str | None],
+) -> None:
+    for problem_id, content in ours.items():
+        if None not in (content, theirs[problem_id]) and content != theirs[problem_id]:
+            raise CountsError(
+                f"problem {problem_id} asks different things in {base.name} and {tuned.name}; "
+                "a paired comparison needs the same problems on both sides"
+            )

@@ -141,6 +141,9 @@ class Comparison:
     low: list[float]
     high: list[float]
     floor: list[float] | None
+    sampling_se: Mapping[str, list[float | None]]
+    """Standard error of each curve (`base`, `tuned`) from sampling noise alone, these problems held
+    fixed; None where 2k exceeds a problem's samples, since no unbiased estimate exists there."""
     gain_certified: list[Range]
     loss_certified: list[Range]
     first_loss: Range | None

@@ -48,8 +48,11 @@ def demo(
 
     Example: pathshift demo --live
     """
+    from pathshift.store.shards import disk_errors
+
     speaker = Speaker(json, quiet=quiet)
-    out.mkdir(parents=True, exist_ok=True)
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     values = {}
     if released:
         result = _released(seed)

@@ -81,7 +81,9 @@ def _count(row: Mapping[str, Any], where: str) -> ProblemCount:
         raise CountsError(f"{where}: n={n}; a problem needs at least one sample, or leave it out")
     if not 0 <= c <= n:
         raise CountsError(f"{where}: c={c} with n={n}; c counts the correct ones among n samples")
-    optional = {key: _whole(row, key, where) for key in _OPTIONAL_WHOLE if _given(row, key)}
+    unparsed, failed, truncated, n_tokens = (
+        _whole(row, key, where) if _given(row, key) else None for key in _OPTIONAL_WHOLE
+    )
     return ProblemCount(
         id=str(problem_id),
         n=n,
@@ -89,7 +91,10 @@ def _count(row: Mapping[str, Any], where: str) -> ProblemCount:
         source=str(row["source"]) if _given(row, "source") else "",
         cluster=str(row["cluster"]) if _given(row, "cluster") else None,
         floor=_share(row, "floor", where) if _given(row, "floor") else None,
-        **optional,
+        unparsed=unparsed,
+        failed=failed,
+        truncated=truncated,
+        n_tokens=n_tokens,
     )
 
 

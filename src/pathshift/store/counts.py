@@ -58,7 +58,7 @@ def run_counts(path: Path, *, verifier: str | None = None) -> CountTable:
     _check(folder, name, found)
     counts = tuple(
         ProblemCount(
-            id=p.id, source=p.source, cluster=p.cluster, floor=p.floor,
+            id=p.id, source=p.source, cluster=p.cluster, floor=p.floor, content_hash=p.content_hash,
             n=found[p.id][0], c=found[p.id][1], unparsed=found[p.id][2], failed=found[p.id][3],
             truncated=found[p.id][4], n_tokens=found[p.id][5],
         )

@@ -52,6 +52,10 @@ VERDICT_COLUMNS = pa.schema(
 )
 
 
+KEY_COLUMNS = pa.schema([VERDICT_COLUMNS.field(i) for i in range(3)])
+"""What names a sample: sample_id, problem_id, sample_no; in samples and verdicts alike."""
+
+
 def storable(text: str) -> str:
     """Text that UTF-8 can hold: a lone surrogate (half a code point) becomes a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -152,13 +152,16 @@ class RunWriter:
     def sampled(self) -> set[SampleKey]:
         """Keys of the samples on disk; clears what an earlier kill left unfinished."""
         remove_replaced(self.folder.samples_path)
-        return {(s.problem_id, s.sample_no) for s in self.folder.samples()}
+        return _keys(self.folder.samples_path)
 
     def unjudged(self) -> list[Sample]:
         """Samples on disk without a verdict: a kill between two files, or a new verifier."""
-        remove_replaced(self.folder.verdicts_path(self.verifier))
-        judged = {(v.problem_id, v.sample_no) for v in self.folder.verdicts(self.verifier)}
-        return [s for s in self.folder.samples() if (s.problem_id, s.sample_no) not in judged]
+        verdicts = self.folder.verdicts_path(self.verifier)
+        remove_replaced(verdicts)
+        missing = _keys(self.folder.samples_path) - _keys(verdicts)
+        if not missing:
+            return []
+        return [s for s in self.folder.samples() if (s.problem_id, s.sample_no) in missing]
 
     def add(self, samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> None:
         """Take drawn and judged samples; closes the shard when it is full or old."""
@@ -188,6 +191,13 @@ class RunWriter:
         order = [problem.id for problem in self.folder.problems()]
         compact(self.folder.samples_path, rows.SAMPLE_COLUMNS, order)
         compact(self.folder.verdicts_path(self.verifier), rows.VERDICT_COLUMNS, order)
+
+
+def _keys(folder: Path) -> set[SampleKey]:
+    """Keys of the rows of a folder, without reading any text."""
+    table = read_shards(folder, rows.KEY_COLUMNS)
+    problem_ids, numbers = (table.column(name).to_pylist() for name in ("problem_id", "sample_no"))
+    return set(zip(problem_ids, numbers, strict=True))
 
 
 def _take_lock(path: Path) -> IO[str]:

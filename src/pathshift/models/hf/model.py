@@ -1,18 +1,14 @@
 """A transformers model from a folder or the hub: loading, prompts, text.
 
-Safetensors only (no pickle) and no code from the model's folder. Telemetry is off.
+Safetensors only (no pickle) and no code from the model's folder.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from huggingface_hub import HfApi, try_to_load_from_cache
