@@ -149,6 +149,15 @@ def test_word_of_a_solved_table_agrees_with_its_p(rows: list[tuple[int, int]]) -
     assert (result.verdict.word != "undecided") == (result.cells.mcnemar_p < 0.05)
 
 
+@configured(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_at_k_equal_to_n_word_and_p_never_disagree(rows: list[tuple[int, int]]) -> None:
+    base, tuned = ([[3, row[i]] for row in rows] for i in (0, 1))
+    result = pathshift.compare(base, tuned, replicates=200)
+    excludes_zero = result.low[-1] > 0 or result.high[-1] < 0
+    assert excludes_zero == (result.cells.mcnemar_p < 0.05)
+
+
 @configured(max_examples=25, deadline=None)
 @given(st.integers(1, 6), st.data())
 def test_any_counts_give_a_complete_plain_result(n: int, data: st.DataObject) -> None:

@@ -188,6 +188,15 @@ def test_verify_judges_by_another_rule_without_drawing(tmp_path: Path) -> None:
     assert [p.c for p in by_first.counts] == [p.c for p in by_lenient.counts]
 
 
+def test_a_verifier_that_does_not_suit_is_told_before_anything_is_drawn(tmp_path: Path) -> None:
+    watched = Watched(FakeModel(name="base"))
+    unsuited = replace(ARITHMETIC, verifier="countdown")
+    with pytest.raises(ConfigError, match="numbers"):
+        draw_samples(plan_of(unsuited), watched, tmp_path / "run")
+    assert watched.asked == []
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_custom_template_and_stop_reach_prompt_and_manifest() -> None:
     plan = plan_of(replace(ARITHMETIC, template="Compute: {question}", stop=("!",)))
     assert plan.prompts[0].startswith("Compute: What is ")

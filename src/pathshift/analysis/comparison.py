@@ -165,22 +165,16 @@ class _Analysis:
         return self._exact_last(band)
 
     def _exact_last(self, band: Band) -> Band:
-        """Where a column holds only 0/1 outcomes, the interval inverts McNemar's exact test."""
+        """Where a column holds only 0/1 outcomes, the interval inverts McNemar's exact test.
+
+        At the whole error, so that a word is given there exactly when p is below it. The exact
+        interval is cautious enough for that: studies/band_coverage.py.
+        """
         if not self._last_is_binary:
             return band
-        level = 1 - self.last_error(band)
-        counted = self.cells
-        interval = exact.mcnemar_interval(
-            counted.base_only, counted.tuned_only, self.table.n_problems, level
-        )
-        low, high = band.low.copy(), band.high.copy()
-        low[-1], high[-1] = interval
-        return Band(low, high, band.pointwise)
-
-    def last_error(self, band: Band) -> float:
-        """Two-sided error of the exact test in the last column: all of it if it stands alone."""
-        alone = len(self.k) == 1
-        return 1 - self.settings.level if alone else band.pointwise
+        lost, gained = self.cells.base_only, self.cells.tuned_only
+        interval = exact.mcnemar_interval(lost, gained, self.table.n_problems, self.settings.level)
+        return _with_last(band, interval)
 
     @property
     def _last_is_binary(self) -> bool:
@@ -197,11 +191,8 @@ class _Analysis:
         if not self._last_is_binary:
             return band
         solved = round(float(self.table.weight @ (1 - miss[:, -1])))
-        level = 1 - self.last_error(band)
-        interval = exact.clopper_pearson(solved, self.table.n_problems, level)
-        low, high = band.low.copy(), band.high.copy()
-        low[-1], high[-1] = interval
-        return Band(low, high, band.pointwise)
+        interval = exact.clopper_pearson(solved, self.table.n_problems, self.settings.level)
+        return _with_last(band, interval)
 
     @cached_property
     def floor(self) -> FloatArray | None:
@@ -363,12 +354,17 @@ class _Analysis:
             "seed": self.settings.seed,
             "replicates": self.settings.replicates,
             "pointwise_error": band.pointwise,
-            "mcnemar_error": self.last_error(band) if self._last_is_binary else None,
             "question": "problems like these: choice of problems and sampling noise",
             "floor": self.settings.floor,
             "scale": scale_of(self.pair),
             "versions": versions(("pathshift", "numpy", "scipy")),
         }
+
+
+def _with_last(band: Band, interval: exact.Interval) -> Band:
+    low, high = band.low.copy(), band.high.copy()
+    low[-1], high[-1] = interval
+    return Band(low, high, band.pointwise)
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:

@@ -18,18 +18,21 @@ SAMPLES_A_SIDE = 3
 Side = Literal["base", "tuned"]
 
 
-def shown_samples(result: Comparison, folders: Mapping[Side, Path]) -> list[SampleView]:
+def shown_samples(
+    result: Comparison, folders: Mapping[Side, Path], *, verifier: str | None = None
+) -> list[SampleView]:
     """Samples of the problems that differ most, from the sides that are run folders.
 
     Args:
         result: The comparison, for the order: one side solved first, then the largest change.
         folders: Paths of the sides "base" and "tuned"; count files are passed over.
+        verifier: Whose verdicts to show; by default each run's own.
     """
     chosen = sorted(result.problems, key=_disagreement, reverse=True)[:MAX_PROBLEMS]
     found: list[SampleView] = []
     for side, path in folders.items():
         if is_run(path):
-            found.extend(_side(side, RunFolder(path), {row.id for row in chosen}))
+            found.extend(_side(side, RunFolder(path), {row.id for row in chosen}, verifier))
     place = {row.id: i for i, row in enumerate(chosen)}
     return sorted(found, key=lambda s: (place[s.problem_id], s.side, s.sample_no))
 
@@ -39,10 +42,12 @@ def _disagreement(row: ProblemRow) -> tuple[bool, float]:
     return solved_by_one, abs(row.c_base / row.n_base - row.c_tuned / row.n_tuned)
 
 
-def _side(side: Side, folder: RunFolder, wanted: set[str]) -> list[SampleView]:
+def _side(
+    side: Side, folder: RunFolder, wanted: set[str], verifier: str | None
+) -> list[SampleView]:
     problems = {p.id: p for p in folder.problems() if p.id in wanted}
-    verifier = str(folder.manifest.config["verifier"])
-    judged = {(v.problem_id, v.sample_no): v for v in folder.verdicts(verifier)}
+    name = verifier or str(folder.manifest.config["verifier"])
+    judged = {(v.problem_id, v.sample_no): v for v in folder.verdicts(name)}
     by_problem: dict[str, list[tuple[Sample, Verdict]]] = {
         problem_id: [] for problem_id in problems
     }

@@ -63,7 +63,8 @@ def compare(
     ]:
         speaker.say(line)
     if report is not None:
-        write(result, report, folders=(base, tuned), scale=str(result.settings["scale"]))
+        scale = str(result.settings["scale"])
+        write(result, report, folders=(base, tuned), verifier=verifier, scale=scale)
         speaker.say(f"report: {report}")
     else:
         speaker.advise(f"next: pathshift compare {base} {tuned} --report report.html")

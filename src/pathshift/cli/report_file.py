@@ -9,7 +9,12 @@ from pathshift.analysis.result import Comparison
 
 
 def write(
-    result: Comparison, path: Path, *, folders: tuple[Path, Path] | None = None, scale: str
+    result: Comparison,
+    path: Path,
+    *,
+    folders: tuple[Path, Path] | None = None,
+    verifier: str | None = None,
+    scale: str,
 ) -> None:
     """Build the page, with samples where the sides are run folders, and write it.
 
@@ -21,7 +26,9 @@ def write(
     from pathshift.report.render import write_report
 
     shown = (
-        [] if folders is None else shown_samples(result, {"base": folders[0], "tuned": folders[1]})
+        shown_samples(result, {"base": folders[0], "tuned": folders[1]}, verifier=verifier)
+        if folders
+        else []
     )
     page = build_page(
         result,

@@ -58,9 +58,9 @@ def details(result: Comparison) -> list[str]:
     if result.null is not None:
         null = result.null
         lines.append(
-            f"chance at k={null.k}: base only {null.observed_base_only:.1f} expected where the "
-            f"base against itself gives {null.base_only:.1f}; tuned only "
-            f"{null.observed_tuned_only:.1f} where the tuned model gives {null.tuned_only:.1f}"
+            f"at k={null.k} the base alone solves {null.observed_base_only:.1f} problems (against "
+            f"itself, by chance, {null.base_only:.1f}), the tuned model alone "
+            f"{null.observed_tuned_only:.1f} ({null.tuned_only:.1f})"
         )
     gap = result.delta_se
     lines.append(

@@ -66,10 +66,20 @@ def draw_samples(
         StorageError: the disk is full; closed shards are safe.
     """
     verifier = str(plan.manifest.config["verifier"])
-    with (
-        Judge(verifier) as judge,
-        RunWriter.open(out, plan.manifest, plan.problems, plan.prompts) as writer,
-    ):
+    with Judge(verifier) as judge:
+        judge.check(plan.problems)
+        return _draw_all(plan, model, out, judge, on_progress, shard_seconds)
+
+
+def _draw_all(
+    plan: Plan,
+    model: Model,
+    out: Path,
+    judge: Judge,
+    on_progress: Callable[[Progress], None],
+    shard_seconds: float,
+) -> Progress:
+    with RunWriter.open(out, plan.manifest, plan.problems, plan.prompts) as writer:
         writer.shard_seconds = shard_seconds
         kept = writer.sampled()
         _judge_leftovers(writer, judge, plan.problems)

@@ -74,6 +74,15 @@ class Judge:
         """Ends the worker processes, if any were started."""
         self._pool.close()
 
+    def check(self, problems: Iterable[Problem]) -> None:
+        """Make sure that the verifier suits the problems, before anything is drawn for it.
+
+        Raises:
+            ConfigError: A problem lacks what the verifier compares with.
+        """
+        for problem in problems:
+            self.verifier.grade(problem.gold, problem)
+
     def verdicts(self, pairs: Iterable[tuple[Problem, Sample]]) -> list[Verdict]:
         """One verdict for each sample, in the order of the samples.
 
