@@ -256,6 +256,14 @@ def test_another_configuration_names_field_and_both_values(run: Path) -> None:
     assert "temperature=1.0, now asked with temperature=0.5" in done.stderr
 
 
+def test_a_missing_chat_template_is_reported(tmp_path: Path) -> None:
+    done = pathshift(
+        "sample", "--model", "fake:base", "--tasks", "gsm8k", "--n", 1, "--limit", 1,
+        "--out", tmp_path / "r",
+    )  # fmt: skip
+    assert "asked as a completion (the model has no chat template)" in done.stdout
+
+
 def test_several_tasks_get_a_folder_each(tmp_path: Path) -> None:
     done = pathshift(
         "sample", "--model", "fake:base", "--tasks", "arithmetic,gsm8k", "--n", 2, "--limit", 2,

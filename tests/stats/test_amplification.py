@@ -41,6 +41,14 @@ def test_interpolates_through_no_samples_and_stops_at_the_last() -> None:
     assert np.isnan(found[4])
 
 
+def test_a_level_curve_is_reached_at_its_first_k_and_an_empty_one_never() -> None:
+    level = np.array([0.2, 0.5, 0.5, 0.5])
+    assert equivalent_k(level, np.arange(1, 5), np.array([0.5, 0.35, 0.0])) == pytest.approx(
+        [2, 1.5, 0]
+    )
+    assert np.isnan(equivalent_k(np.zeros(4), np.arange(1, 5), np.array([0.0, 0.1]))).all()
+
+
 def test_worth_beyond_the_base_samples_has_no_upper_edge() -> None:
     table = paired_table(np.array([[4, 1]] * 9), np.array([[4, 4]] * 9), np.arange(1, 5))
     weights = dirichlet_weights(table.weight, 300, np.random.default_rng(0))

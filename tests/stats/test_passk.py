@@ -119,3 +119,4 @@ def test_floor_is_the_mean_chance_that_k_blind_guesses_hit() -> None:
     assert curve == pytest.approx(
         [np.mean(1 - (1 - guesses) ** k) for k in (1, 2, 1024)], abs=1e-12
     )
+    assert str(floor_curve(np.zeros(3), np.array([1]))[0]) == "0.0"

@@ -21,7 +21,7 @@ from pathshift.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from pathshift.models.load import LoadOptions
     from pathshift.models.protocol import Model
-    from pathshift.rollout.plan import SampleConfig
+    from pathshift.rollout.plan import Plan, SampleConfig
 
 INTERRUPTED = 130
 
@@ -106,8 +106,7 @@ def run(
     from pathshift.store.manifest import changed_environment, is_run, read_manifest
 
     plan = make_plan(config, model)
-    settings = plan.manifest.config
-    _introduce(settings, len(plan.problems), config.n, speaker)
+    _introduce(plan, config.n, model, speaker)
     if is_run(out):
         for change in changed_environment(read_manifest(out), plan.manifest):
             speaker.say(f"note: {change}; new samples may differ in rounding from a run in one go")
@@ -138,10 +137,14 @@ def run(
     return {"out": str(out), "task": config.task, "n": config.n, **asdict(progress)}
 
 
-def _introduce(settings: Any, n_problems: int, n: int, speaker: Speaker) -> None:
-    how = "through its chat template" if settings["mode"] == "chat" else "as a completion"
+def _introduce(plan: Plan, n: int, model: Model, speaker: Speaker) -> None:
+    """What will be asked and how; which of the two ways of prompting, and why, is never silent."""
+    settings = plan.manifest.config
+    how = "through its chat template" if plan.is_chat else "as a completion"
+    if model.info.chat_template is None:
+        how += " (the model has no chat template)"
     speaker.advise(
-        f"{settings['task']}: {n_problems} problems x {n} samples, asked {how}, "
+        f"{settings['task']}: {len(plan.problems)} problems x {n} samples, asked {how}, "
         f"T={settings['temperature']:g}, at most {settings['max_tokens']} tokens, "
         f"verifier {settings['verifier']}"
     )

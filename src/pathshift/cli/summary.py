@@ -73,6 +73,8 @@ def details(result: Comparison) -> list[str]:
 def amplification(result: Comparison) -> str:
     """One tuned sample in base samples."""
     worth = result.amplification
+    if worth.base_k is None and result.tuned[0] == 0:
+        return "what a tuned sample is worth cannot be said: neither model solved anything"
     if worth.base_k is None:
         return f"tuned pass@{worth.k} lies above all the base reaches within k={result.k[-1]}"
     low = "?" if worth.low is None else f"{worth.low:.2f}"

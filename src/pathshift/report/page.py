@@ -150,6 +150,8 @@ def _pass_at(result: Comparison, i: int) -> KeyNumber:
 def _worth(result: Comparison) -> KeyNumber:
     found, k_max = result.amplification, result.k[-1]
     label = "one tuned sample is worth" if found.k == 1 else f"{found.k} tuned samples are worth"
+    if found.base_k is None and result.tuned[0] == 0:
+        return KeyNumber(label=label, value="–", detail="neither model solved anything")
     return KeyNumber(
         label=label,
         value=reached(found.base_k, k_max),

@@ -26,15 +26,20 @@ class Worth(NamedTuple):
 def equivalent_k(base: FloatArray, k: IntArray, target: FloatArray) -> FloatArray:
     """Number of base samples at which the base's curve reaches the targets; NaN if it does not.
 
-    Linear between whole k, and through (0, 0): no samples solve nothing.
+    The smallest such number where the curve is level. Linear between whole k, and through (0, 0):
+    no samples solve nothing. NaN as well if the base solves nothing at all.
 
     Args:
         base: pass@k of the base, not decreasing, shape (K,).
         k: Its k, shape (K,).
         target: Values to reach, any shape.
     """
-    found = np.interp(target, np.concatenate([[0.0], base]), np.concatenate([[0], k]))
-    return np.where(target > base[-1], np.nan, found)
+    curve, samples = np.concatenate([[0.0], base]), np.concatenate([[0], k])
+    after = np.searchsorted(curve, target, side="left").clip(1, len(base))
+    rise = curve[after] - curve[after - 1]
+    share = (target - curve[after - 1]) / np.where(rise > 0, rise, np.inf)
+    found = samples[after - 1] + share * (samples[after] - samples[after - 1])
+    return np.where((target > base[-1]) | (base[-1] == 0), np.nan, found)
 
 
 def worth(table: PairedTable, weights: Weights, k: IntArray, level: float) -> Worth:

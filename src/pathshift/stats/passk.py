@@ -153,4 +153,4 @@ def floor_curve(success: FloatArray, k: IntArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         log_miss = np.log1p(-success)
     curve: FloatArray = -np.expm1(log_miss[:, None] * k).mean(axis=0)
-    return curve
+    return curve + 0.0  # turns -0.0 into 0.0
