@@ -13,8 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 
-import torch
-
 from pathshift.decoding.policy import Policy
 from pathshift.models import smollm2
 from pathshift.models.hf.model import HfModel, load_hf
@@ -33,6 +31,8 @@ def ours(model: HfModel, rows: int) -> int:
 
 def theirs(model: HfModel, rows: int) -> int:
     """Sampled tokens of one call of transformers' generate."""
+    import torch  # after the package has set its environment
+
     ids = torch.tensor([model._encode(PROMPT, is_chat=False)]).expand(rows, -1)
     with torch.inference_mode():
         out = model._network.generate(
@@ -53,7 +53,7 @@ def rate(call: Callable[[HfModel, int], int], model: HfModel, rows: int) -> floa
 
 def main(rounds: int) -> None:
     """Print one line for each number of rows."""
-    print(f"threads {torch.get_num_threads()}, {rounds} rounds in turn, {TOKENS} tokens")
+    print(f"{rounds} rounds in turn, {TOKENS} tokens a sample")
     for rows in (16, 32, 64):
         model = load_hf("smollm2", str(smollm2.location()), n_rows=rows)
         ours(model, rows)
