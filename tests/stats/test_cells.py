@@ -14,7 +14,6 @@ from pathshift.stats.cells import (
     accuracy_histogram,
     expected_cells,
     lost_to_itself,
-    mean_rate,
     solved_cells,
 )
 from pathshift.stats.passk import paired_table
@@ -65,7 +64,3 @@ def test_every_problem_falls_into_the_bin_its_label_names(n: int, data: st.DataO
     assert 10 * c > round(float(low) * 10) * n
     limit = round(float(high) * 10) * n
     assert 10 * c < limit if label.endswith(")") else 10 * c <= limit
-
-
-def test_rates_are_shares_of_correct_samples() -> None:
-    assert mean_rate(np.array([[4, 1], [8, 8]])).tolist() == [0.25, 1.0]

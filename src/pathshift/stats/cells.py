@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pathshift.stats.passk import FloatArray, IntArray, PairedTable, miss_table
+from pathshift.stats.passk import IntArray, PairedTable, miss_table
 
 BIN_LABELS = (
     "0", "(0,.1]", "(.1,.2]", "(.2,.3]", "(.3,.4]", "(.4,.5]",
@@ -86,9 +86,3 @@ def accuracy_histogram(counts: IntArray) -> list[int]:
     bins = -((-10 * c) // n)
     bins[c == n] = len(BIN_LABELS) - 1
     return [int(x) for x in np.bincount(bins, minlength=len(BIN_LABELS))]
-
-
-def mean_rate(counts: IntArray) -> FloatArray:
-    """Share of correct samples by problem, shape (Q,)."""
-    rate: FloatArray = counts[:, 1] / counts[:, 0]
-    return rate
