@@ -54,13 +54,7 @@ def compare(
         replicates=replicates, seed=seed, floor=floor,
     )  # fmt: skip
     speaker = Speaker(json, quiet=quiet)
-    for line in [
-        *summary.headline(result),
-        "",
-        *summary.table(result),
-        "",
-        *summary.details(result),
-    ]:
+    for line in summary.lines(result):
         speaker.say(line)
     if report is not None:
         scale = str(result.settings["scale"])

@@ -116,13 +116,7 @@ def _tell(
     from pathshift.cli.report_file import write
 
     speaker.say()
-    for line in [
-        *summary.headline(result),
-        "",
-        *summary.table(result),
-        "",
-        *summary.details(result),
-    ]:
+    for line in summary.lines(result):
         speaker.say(line)
     write(result, report, folders=folders, scale=scale)
     speaker.say(f"report: {report.resolve()}")

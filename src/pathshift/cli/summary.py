@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from pathshift.analysis.result import Comparison
 
 
+def lines(result: Comparison) -> list[str]:
+    """All of it: verdict, table, details."""
+    return [*headline(result), "", *table(result), "", *details(result)]
+
+
 def headline(result: Comparison) -> list[str]:
     """Who was compared on what, and the verdict."""
     names = result.names
