@@ -3,6 +3,7 @@
     PathshiftError              a sentence for the user; the command line prints it and exits with 2
     ├── InputError              a file, flag or argument that breaks a rule
     │   ├── CountsError         a table of counts: names the file and the row
+    │   ├── LogError            a log of another tool: names the file and the row
     │   ├── ConfigError         a setting out of its range, or two that exclude each other
     │   └── UnknownName         a task, model or verifier that is not in the table; lists what is
     ├── RunError                a run folder
@@ -29,6 +30,10 @@ class InputError(PathshiftError):
 
 class CountsError(InputError):
     """A table of counts breaks a rule; the message names file and row."""
+
+
+class LogError(InputError):
+    """A log of another tool breaks a rule; the message names file and row."""
 
 
 class ConfigError(InputError):

@@ -72,8 +72,9 @@ class Sample:
         sample_no: Number of the draw within its problem, from 0.
         seed: Seed of this draw alone; equal seeds in two runs are one draw counted twice.
         text: The completion without stop strings and special tokens.
-        n_tokens: Sampled tokens, the end token included.
-        finish_reason: "stop", "length" (cut by the token limit) or "error".
+        n_tokens: Sampled tokens, the end token included; None if an imported log does not say.
+        finish_reason: "stop", "length" (cut by the token limit), "error", or "unknown" where an
+            imported log does not say.
         logprob_sum: Sum over sampled tokens of ln p at temperature 1, untruncated; None if unknown.
         sampling_logprob_sum: The same under the policy that drew them.
         detail: Why, where `finish_reason` is "error"; else empty.
@@ -83,7 +84,7 @@ class Sample:
     sample_no: int
     seed: int
     text: str
-    n_tokens: int
+    n_tokens: int | None
     finish_reason: str
     logprob_sum: float | None = None
     sampling_logprob_sum: float | None = None
@@ -123,6 +124,8 @@ class ProblemCount:
         truncated: Samples cut by the token limit; None if the source does not say.
         n_tokens: Sampled tokens over all samples; None if the source does not say.
         content_hash: The problem's; None if the source does not say.
+        core_hash: Hash of the question without what all questions of its source begin and end with:
+            equal for two sources that ask the same questions in different templates.
     """
 
     id: str
@@ -136,6 +139,7 @@ class ProblemCount:
     cluster: str | None = None
     floor: float | None = None
     content_hash: str | None = None
+    core_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def _draw_all(
                 kept=progress.kept,
                 drawn=progress.drawn + len(samples),
                 wanted=progress.wanted,
-                tokens=progress.tokens + sum(sample.n_tokens for sample in samples),
+                tokens=progress.tokens + sum(sample.n_tokens or 0 for sample in samples),
                 seconds=time.monotonic() - started,
                 correct=progress.correct + sum(v.outcome is Outcome.CORRECT for v in verdicts),
             )

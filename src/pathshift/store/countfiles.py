@@ -14,7 +14,7 @@ from pathshift.errors import CountsError, InputError
 from pathshift.records import CountTable, ProblemCount
 from pathshift.store.counts import run_counts
 from pathshift.store.manifest import is_run
-from pathshift.store.rowfiles import Row, read_rows
+from pathshift.store.rowfiles import Row, is_readable, read_rows
 
 _OPTIONAL_WHOLE = ("unparsed", "failed", "truncated", "n_tokens")
 
@@ -38,6 +38,17 @@ def read_counts(path: Path, *, verifier: str | None = None) -> CountTable:
         raise
     except InputError as error:
         raise CountsError(f"{error}; give counts with id, n and c") from error
+
+
+def is_counts(path: Path) -> bool:
+    """Whether a file's first row has n and c. An empty file counts as one: it says nothing else."""
+    if not path.is_file() or not is_readable(path):
+        return False
+    try:
+        first = next(read_rows(path), None)
+    except InputError:
+        return False
+    return first is None or {"n", "c"} <= first.values.keys()
 
 
 def count_table(rows: Iterable[Mapping[str, Any]], *, name: str) -> CountTable:

@@ -11,6 +11,7 @@ import duckdb
 from pathshift.errors import DamagedShard, DuplicateSamples, RunError
 from pathshift.records import CountTable, ProblemCount
 from pathshift.store import rows
+from pathshift.store.identity import core_hashes
 from pathshift.store.run import RunFolder
 from pathshift.store.shards import live_shards, read_shards
 
@@ -20,8 +21,9 @@ _COUNTS = """
         count(*) FILTER (outcome = 'correct') AS c,
         count(*) FILTER (outcome = 'unparsed') AS unparsed,
         count(*) FILTER (outcome = 'failed') AS failed,
-        count(*) FILTER (finish_reason = 'length') AS truncated,
-        sum(n_tokens) AS n_tokens,
+        CASE WHEN count(*) FILTER (finish_reason = 'unknown') = 0
+            THEN count(*) FILTER (finish_reason = 'length') END AS truncated,
+        CASE WHEN count(n_tokens) = count(*) THEN sum(n_tokens) END AS n_tokens,
         count(*) FILTER (outcome IS NULL) AS unjudged,
         count(*) - count(DISTINCT samples.sample_id) AS doubled
     FROM read_parquet($samples) AS samples
@@ -56,14 +58,15 @@ def run_counts(path: Path, *, verifier: str | None = None) -> CountTable:
         )
     found = {row[0]: row[1:] for row in _query(folder, samples, verdicts)}
     _check(folder, name, found)
+    problems = [p for p in folder.problems() if p.id in found]
     counts = tuple(
         ProblemCount(
-            id=p.id, source=p.source, cluster=p.cluster, floor=p.floor, content_hash=p.content_hash,
+            id=p.id, source=p.source, cluster=p.cluster, floor=p.floor,
+            content_hash=p.content_hash if p.question else None, core_hash=core,
             n=found[p.id][0], c=found[p.id][1], unparsed=found[p.id][2], failed=found[p.id][3],
             truncated=found[p.id][4], n_tokens=found[p.id][5],
         )
-        for p in folder.problems()
-        if p.id in found
+        for p, core in zip(problems, core_hashes([p.question for p in problems]), strict=True)
     )  # fmt: skip
     settings = {**folder.manifest.config, "verifier": name, **folder.manifest.environment}
     return CountTable(name=str(path), counts=counts, settings=settings)
