@@ -22,6 +22,7 @@ from pathshift.analysis.result import (
     SplitHalfNull,
     WouldDecide,
 )
+from pathshift.analysis.tool_numbers import lines, tool_numbers
 from pathshift.analysis.verdict import allowed_by_floor, certify, first_loss, verdict
 from pathshift.errors import ConfigError
 from pathshift.stats import amplification, cells, exact
@@ -98,16 +99,18 @@ def compare(
     *,
     names: tuple[str, str] | None = None,
     verifier: str | None = None,
+    common: bool = False,
     **options: Unpack[Options],
 ) -> Comparison:
     """Whether the tuned model gained or lost against its base, at every k.
 
     Args:
-        base: A run folder, a count file (JSONL, CSV, Parquet), rows of id, n and c, or an array
-            with the columns n and c.
+        base: A run folder, a count file (JSONL, CSV, Parquet), a log of another tool that says
+            which samples are right, rows of id, n and c, or an array with the columns n and c.
         tuned: The same for the tuned model, on the same problems.
         names: What to call the two; by default their paths.
         verifier: For run folders: whose verdicts to count.
+        common: Compare the problems that both have, and pass over the others.
         **options: Any of `Settings`: k, level, band, replicates, seed, floor.
 
     Raises:
@@ -116,9 +119,8 @@ def compare(
     >>> compare([(8, 4)] * 40, [(8, 7)] * 40).verdict.word
     'gain'
     """
-    pair = pair_up(
-        load(base, name="base", verifier=verifier), load(tuned, name="tuned", verifier=verifier)
-    )
+    sides = [load(s, name=n, verifier=verifier) for s, n in ((base, "base"), (tuned, "tuned"))]
+    pair = pair_up(sides[0], sides[1], common=common)
     return _Analysis(pair, Settings(**options)).result(names or (pair.base.name, pair.tuned.name))
 
 
@@ -215,6 +217,7 @@ class _Analysis:
         barred = bool((((band.low > 0) | (band.high < 0)) & ~allowed).any())
         is_decided = bool(certified.gain or certified.loss or barred)
         plan = None if is_decided else self._plan(band)
+        off = tool_numbers(self.pair, int(self.k[-1]))
         return Comparison(
             names={"base": names[0], "tuned": names[1]},
             verdict=verdict(certified, self.settings.level, plan, barred=barred),
@@ -252,7 +255,8 @@ class _Analysis:
                 "tuned": cells.accuracy_histogram(self.tuned),
             },
             problems=self._problems(),
-            notes=notes_on(self.pair, self.k, self.floor, allowed),
+            notes=[*notes_on(self.pair, self.k, self.floor, allowed), *lines(off)],
+            tool_numbers=off,
             runs=run_facts(self.pair),
             settings=self._settings(band),
         )
@@ -343,9 +347,12 @@ class _Analysis:
     def _problems(self) -> list[ProblemRow]:
         pairs = zip(self.pair.base.counts, self.pair.tuned.counts, strict=True)
         return [
-            ProblemRow(id=b.id, source=b.source, n_base=b.n, c_base=b.c, n_tuned=t.n, c_tuned=t.c)
+            ProblemRow(
+                id=b.id, source=b.source, n_base=b.n, c_base=b.c, n_tuned=t.n, c_tuned=t.c,
+                tuned_id=None if t.id == b.id else t.id,
+            )
             for b, t in pairs
-        ]
+        ]  # fmt: skip
 
     def _settings(self, band: Band) -> dict[str, Any]:
         return {
@@ -354,6 +361,8 @@ class _Analysis:
             "seed": self.settings.seed,
             "replicates": self.settings.replicates,
             "pointwise_error": band.pointwise,
+            "matched_by": self.pair.matched_by,
+            "prompts_match": self.pair.prompts_match,
             "question": "problems like these: choice of problems and sampling noise",
             "floor": self.settings.floor,
             "scale": scale_of(self.pair),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,11 @@ from pathshift.analysis.pairing import Pair
 from pathshift.records import CountTable
 from pathshift.stats.passk import FloatArray, IntArray
 
-_FACTS = ("model", "task", "mode", "template_hash", "temperature", "top_p", "top_k", "min_p",
-          "max_tokens", "stop", "system", "verifier", "seed", "dtype", "note")  # fmt: skip
+_FACTS = ("model", "tool", "format", "task", "mode", "template_hash", "temperature", "top_p",
+          "top_k", "min_p", "max_tokens", "stop", "system", "verifier", "seed", "dtype",
+          "note")  # fmt: skip
+_SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?([bBmM])(?![A-Za-z0-9])")
+"""A model's size as names have it: 1.5B, 135M."""
 _ALERT_SHARE = 0.05
 _MUST_MATCH = ("task", "template_hash", "max_tokens", "stop", "system", "verifier")
 
@@ -65,7 +69,8 @@ def _badge(table: CountTable) -> str:
         return "toy"
     parameters = (table.settings.get("details") or {}).get("parameters")
     if not parameters:
-        return model
+        named = _SIZE.search(model)
+        return f"{named[1]}{named[2].upper()}" if named else model
     return f"{parameters / 1e9:.3g}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
 
 
@@ -73,7 +78,10 @@ def notes_on(
     pair: Pair, k: IntArray, floor: FloatArray | None, allowed: npt.NDArray[np.bool_]
 ) -> list[str]:
     """Every caveat that applies, most important first."""
-    lines = [*_floor_notes(k, floor, allowed), *_setting_notes(pair), *_outcome_notes(pair)]
+    lines = [
+        *_matching_notes(pair), *_floor_notes(k, floor, allowed), *_setting_notes(pair),
+        *_outcome_notes(pair),
+    ]  # fmt: skip
     if pair.left_out:
         lines.append(
             f"{len(pair.left_out)} problems have no judged sample on one side and are left out: "
@@ -89,6 +97,19 @@ def notes_on(
         note = getattr(pair, side).settings.get("note")
         if note and note not in lines:
             lines.append(str(note))
+    return lines
+
+
+def _matching_notes(pair: Pair) -> list[str]:
+    lines = []
+    if pair.matched_by == "core_hash":
+        lines.append(
+            "prompts differ: problems were matched by their question, without the template that "
+            "all prompts of a side share; the comparison mixes the template with training"
+        )
+    if any(pair.unmatched):
+        base, tuned = pair.unmatched
+        lines.append(f"{base} problems only the base has and {tuned} only the tuned were left out")
     return lines
 
 

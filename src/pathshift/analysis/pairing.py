@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from pathshift.errors import CountsError
 from pathshift.records import CountTable, ProblemCount
 from pathshift.stats.passk import FloatArray, IntArray
-from pathshift.store.countfiles import count_table, read_counts
+from pathshift.store.countfiles import count_table, is_counts, read_counts
+from pathshift.store.importers.assemble import assemble
+from pathshift.store.importers.formats import open_log
+from pathshift.store.manifest import is_run
 
 Counts = CountTable | str | Path | Sequence[Mapping[str, Any]] | Any
-"""What can be compared: a run folder, a count file, rows of id, n and c, or an array (n, c)."""
+"""What can be compared: a run folder, a count file, another tool's log, rows of id, n and c, or an
+array (n, c)."""
+
+MatchedBy = Literal["id", "content_hash", "core_hash"]
+"""Fields of `ProblemCount` by which problems of two tables can be matched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,19 @@ class Pair:
     tuned: CountTable
     left_out: tuple[str, ...]
     """Ids of problems in which a model has no judged sample."""
+    matched_by: MatchedBy = "id"
+    """By what two problems were seen to be one."""
+    unmatched: tuple[int, int] = (0, 0)
+    """Problems that only the base has, and only the tuned model, passed over on request."""
+
+    @property
+    def prompts_match(self) -> bool | None:
+        """Whether both sides were asked the same; None if a side does not say what was asked."""
+        pairs = zip(self.base.counts, self.tuned.counts, strict=True)
+        hashes = [(b.content_hash, t.content_hash) for b, t in pairs]
+        if any(None in pair for pair in hashes):
+            return None
+        return all(ours == theirs for ours, theirs in hashes)
 
     def counts(self, side: str) -> IntArray:
         """Columns n and c of one side ("base" or "tuned"), shape (Q, 2)."""
@@ -57,7 +77,7 @@ def load(source: Counts, *, name: str, verifier: str | None = None) -> CountTabl
     if isinstance(source, CountTable):
         return source
     if isinstance(source, str | Path):
-        return read_counts(Path(source), verifier=verifier)
+        return _load_path(Path(source), verifier)
     rows: Any = source
     if not (len(source) and isinstance(source[0], Mapping)):
         array = np.asarray(source)
@@ -69,54 +89,84 @@ def load(source: Counts, *, name: str, verifier: str | None = None) -> CountTabl
     return count_table(rows, name=name)
 
 
-def pair_up(base: CountTable, tuned: CountTable) -> Pair:
+def _load_path(path: Path, verifier: str | None) -> CountTable:
+    if path.exists() and not is_run(path) and not is_counts(path):
+        return assemble(open_log([path])).counts(str(path))
+    return read_counts(path, verifier=verifier)
+
+
+def pair_up(base: CountTable, tuned: CountTable, *, common: bool = False) -> Pair:
     """Bring both tables to the base's order of problems.
+
+    Problems are the same if their ids are and nothing contradicts it, or else if question and
+    reference answer are, or else if the questions are once the templates around them are taken off.
+
+    Args:
+        common: Pass over problems that only one of the two has.
 
     Raises:
         CountsError: the two hold different problems; names some of them.
     """
-    by_id = {count.id: count for count in tuned.counts}
-    _check_same_problems(base, tuned)
-    usable = [p for p in base.counts if p.n > 0 and by_id[p.id].n > 0]
+    matched_by, both = _matched(base, tuned, common=common)
+    usable = [(b, t) for b, t in both if b.n > 0 and t.n > 0]
     if not usable:
         raise CountsError(f"{base.name} and {tuned.name}: no problem has a judged sample in both")
-    kept = {p.id for p in usable}
+    kept = {b.id for b, _ in usable}
     return Pair(
-        base=_with_counts(base, usable),
-        tuned=_with_counts(tuned, [by_id[p.id] for p in usable]),
-        left_out=tuple(p.id for p in base.counts if p.id not in kept),
+        base=replace(base, counts=tuple(b for b, _ in usable)),
+        tuned=replace(tuned, counts=tuple(t for _, t in usable)),
+        left_out=tuple(b.id for b, _ in both if b.id not in kept),
+        matched_by=matched_by,
+        unmatched=(len(base.counts) - len(both), len(tuned.counts) - len(both)),
     )
 
 
-def _with_counts(table: CountTable, counts: Sequence[ProblemCount]) -> CountTable:
-    return CountTable(name=table.name, counts=tuple(counts), settings=table.settings)
+Matched = list[tuple[ProblemCount, ProblemCount]]
 
 
-def _check_same_problems(base: CountTable, tuned: CountTable) -> None:
-    ours, theirs = ({p.id: p.content_hash for p in t.counts} for t in (base, tuned))
-    if ours.keys() == theirs.keys():
-        _check_same_content(base, tuned, ours, theirs)
-        return
+def _matched(base: CountTable, tuned: CountTable, *, common: bool) -> tuple[MatchedBy, Matched]:
+    ways: tuple[MatchedBy, ...] = ("id", "content_hash", "core_hash")
+    for by in ways:
+        both = _by_key(base, tuned, by, common=common)
+        if both:
+            return by, both
+    raise _different(base, tuned)
+
+
+def _by_key(base: CountTable, tuned: CountTable, by: MatchedBy, *, common: bool) -> Matched:
+    """Pairs with equal keys; empty unless all problems find a partner (or some, if `common`)."""
+    ours, theirs = ({getattr(p, by): p for p in table.counts} for table in (base, tuned))
+    is_unique = len(ours) == len(base.counts) and len(theirs) == len(tuned.counts)
+    keys = ours.keys() & theirs.keys() - {None}
+    if not keys or not is_unique or not (common or len(keys) == len(ours) == len(theirs)):
+        return []
+    both = [(p, theirs[key]) for key, p in ours.items() if key in keys]
+    return [] if by == "id" and any(_contradict(*pair) for pair in both) else both
+
+
+def _contradict(base: ProblemCount, tuned: ProblemCount) -> bool:
+    """Whether two problems of one id ask different things, in any template."""
+    if None in (base.content_hash, tuned.content_hash):
+        return False
+    is_same_core = base.core_hash is not None and base.core_hash == tuned.core_hash
+    return base.content_hash != tuned.content_hash and not is_same_core
+
+
+def _different(base: CountTable, tuned: CountTable) -> CountsError:
+    ours, theirs = ({p.id: p for p in table.counts} for table in (base, tuned))
+    where = f"{base.name} and {tuned.name}"
+    for problem_id in ours.keys() & theirs.keys():
+        if _contradict(ours[problem_id], theirs[problem_id]):
+            return CountsError(
+                f"problem {problem_id} asks different things in {where}; "
+                "a paired comparison needs the same problems on both sides"
+            )
     only = [
         f"{len(extra)} only in {table.name} ({', '.join(sorted(extra)[:3])})"
         for table, extra in ((base, ours.keys() - theirs), (tuned, theirs.keys() - ours))
         if extra
     ]
-    raise CountsError(
-        f"{base.name} and {tuned.name} measure different problems: {'; '.join(only)}; "
-        "a paired comparison needs the same ids on both sides"
+    return CountsError(
+        f"{where} measure different problems: {'; '.join(only)}; a paired comparison needs the "
+        "same problems on both sides (--common compares those that both have)"
     )
-
-
-def _check_same_content(
-    base: CountTable,
-    tuned: CountTable,
-    ours: Mapping[str, str | None],
-    theirs: Mapping[str, str | None],
-) -> None:
-    for problem_id, content in ours.items():
-        if None not in (content, theirs[problem_id]) and content != theirs[problem_id]:
-            raise CountsError(
-                f"problem {problem_id} asks different things in {base.name} and {tuned.name}; "
-                "a paired comparison needs the same problems on both sides"
-            )

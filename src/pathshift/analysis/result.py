@@ -96,8 +96,27 @@ class WouldDecide:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolNumber:
+    """A number that the tool behind a log reports, and the same without the tool's bias.
+
+    Attributes:
+        side: "base" or "tuned".
+        says: What the tool reports.
+        unbiased: What the samples say.
+        why: What is wrong with the tool's.
+    """
+
+    side: str
+    tool: str
+    name: str
+    says: float
+    unbiased: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemRow:
-    """Both models' counts on one problem."""
+    """Both models' counts on one problem; `tuned_id` where the tuned side calls it otherwise."""
 
     id: str
     source: str
@@ -105,6 +124,7 @@ class ProblemRow:
     c_base: int
     n_tuned: int
     c_tuned: int
+    tuned_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +180,8 @@ class Comparison:
     problems: list[ProblemRow]
     notes: list[str]
     """One line each: what the reader must know before trusting the numbers."""
+    tool_numbers: list[ToolNumber] = field(default_factory=list)
+    """What the tools behind the logs report where that is known to be off."""
     runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is known of how `base` and `tuned` were sampled (model, template, policy, ...)."""
     settings: Mapping[str, Any] = field(default_factory=dict)

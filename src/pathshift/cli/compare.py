@@ -1,17 +1,32 @@
-"""pathshift compare: base against tuned, from run folders or counts."""
+"""pathshift compare: base against tuned, from run folders, other tools' logs, or counts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pathshift.cli.log_flags import (
+    ColumnFlag,
+    DuplicatesFlag,
+    FormatFlag,
+    ScoreFlag,
+    ThresholdFlag,
+    source_of,
+)
 from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
+
+if TYPE_CHECKING:
+    from pathshift.analysis.drilldown import SampleSource, Side
+    from pathshift.records import CountTable
+    from pathshift.rollout.ingest import Source
+
+    _Given = tuple[CountTable, SampleSource | None]
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="Run folder or counts (JSONL, CSV, Parquet).")],
+    base: Annotated[Path, typer.Argument(help="Run folder, log of another tool, or counts.")],
     tuned: Annotated[Path, typer.Argument(help="The same for the tuned model.")],
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="Write an HTML report.")
@@ -29,8 +44,16 @@ def compare(
         float | None, typer.Option(help="What one blind guess reaches, if the data do not say.")
     ] = None,
     verifier: Annotated[
-        str | None, typer.Option(help="Whose verdicts to count. [default: the run's own]")
+        str | None, typer.Option(help="Whose verdicts to count. [default: the run's or log's own]")
     ] = None,
+    common: Annotated[
+        bool, typer.Option("--common", help="Compare the problems that both have.")
+    ] = False,
+    form: FormatFlag = None,
+    score: ScoreFlag = None,
+    threshold: ThresholdFlag = None,
+    column: ColumnFlag = None,
+    duplicates: DuplicatesFlag = "error",
     fail_on: Annotated[
         list[str] | None,
         typer.Option(help="Exit with 1 on this verdict: gain, loss or undecided; repeat it."),
@@ -40,7 +63,10 @@ def compare(
 ) -> None:
     """Did the tuned model gain or lose against its base, at every k?
 
-    Counts have one row a problem: id, n (samples), c (correct ones).
+    Logs of verl, TRL, Inspect, lm-eval and others are told apart by themselves (`pathshift import
+    --help` has the list). Counts have one row a problem: id, n (samples), c (correct ones).
+
+    Example: pathshift compare val/0.jsonl val/400.jsonl
 
     Example: pathshift compare runs/base runs/tuned --report report.html
     """
@@ -49,22 +75,40 @@ def compare(
     from pathshift.cli.report_file import write
 
     words = _checked(fail_on or [])
+    source = source_of(form, score, threshold, column, verifier, duplicates)
+    sides: dict[Side, _Given] = {"base": _side(base, source), "tuned": _side(tuned, source)}
     result = run_comparison(
-        base, tuned, verifier=verifier, k=tuple(k) if k else None, level=level, band=band,
-        replicates=replicates, seed=seed, floor=floor,
+        sides["base"][0], sides["tuned"][0], k=tuple(k) if k else None, level=level, band=band,
+        replicates=replicates, seed=seed, floor=floor, common=common,
     )  # fmt: skip
     speaker = Speaker(json, quiet=quiet)
     for line in summary.lines(result):
         speaker.say(line)
     if report is not None:
-        scale = str(result.settings["scale"])
-        write(result, report, folders=(base, tuned), verifier=verifier, scale=scale)
+        sources = {side: read for side, (_, read) in sides.items() if read is not None}
+        write(result, report, sources=sources, scale=str(result.settings["scale"]))
         speaker.say(f"report: {report}")
     else:
         speaker.advise(f"next: pathshift compare {base} {tuned} --report report.html")
     speaker.result(result.to_dict())
     if any(word in result.verdict.word.split("_then_") for word in words):
         raise typer.Exit(1)
+
+
+def _side(path: Path, source: Source) -> _Given:
+    """One side's counts, and where its samples are; counts alone have none."""
+    from pathshift.analysis.drilldown import run_samples
+    from pathshift.rollout.ingest import judged_table, log_samples, open_source
+    from pathshift.store.countfiles import is_counts, read_counts
+    from pathshift.store.manifest import is_run
+
+    if is_run(path):
+        return read_counts(path, verifier=source.verifier), run_samples(path, source.verifier)
+    if is_counts(path):
+        return read_counts(path, verifier=source.verifier), None
+    assembly = open_source(path, source)
+    table = judged_table(assembly, str(path), source.verifier)
+    return table, log_samples(assembly, source.verifier)
 
 
 def _checked(words: list[str]) -> list[str]:

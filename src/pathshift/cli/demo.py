@@ -12,6 +12,7 @@ import typer
 from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
 
 if TYPE_CHECKING:
+    from pathshift.analysis.drilldown import SampleSource, Side
     from pathshift.analysis.result import Comparison
     from pathshift.records import CountTable
 
@@ -112,11 +113,15 @@ def _tell(
     scale: str,
     folders: tuple[Path, Path] | None,
 ) -> None:
+    from pathshift.analysis.drilldown import run_samples
     from pathshift.cli import summary
     from pathshift.cli.report_file import write
 
     speaker.say()
     for line in summary.lines(result):
         speaker.say(line)
-    write(result, report, folders=folders, scale=scale)
+    sources: dict[Side, SampleSource] = {}
+    if folders:
+        sources = {"base": run_samples(folders[0]), "tuned": run_samples(folders[1])}
+    write(result, report, sources=sources, scale=scale)
     speaker.say(f"report: {report.resolve()}")

@@ -11,7 +11,18 @@ from collections.abc import Callable
 import typer
 from typer.core import TyperGroup
 
-from pathshift.cli import compare, demo, lab, merge, models, sample, show, tasks, verify
+from pathshift.cli import (
+    compare,
+    demo,
+    import_log,
+    lab,
+    merge,
+    models,
+    sample,
+    show,
+    tasks,
+    verify,
+)
 from pathshift.errors import PathshiftError
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
@@ -21,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "show": show.show,
     "merge": merge.merge,
     "compare": compare.compare,
+    "import": import_log.import_log,
     "models": models.app,
     "tasks": tasks.tasks,
     "lab": lab.app,

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pathshift.analysis.result import Comparison
+if TYPE_CHECKING:
+    from pathshift.analysis.drilldown import SampleSource, Side
+    from pathshift.analysis.result import Comparison
 
 
 def write(
     result: Comparison,
     path: Path,
     *,
-    folders: tuple[Path, Path] | None = None,
-    verifier: str | None = None,
+    sources: Mapping[Side, SampleSource],
     scale: str,
 ) -> None:
-    """Build the page, with samples where the sides are run folders, and write it.
+    """Build the page, with samples of the sides that have any, and write it.
 
     Args:
+        sources: Where the samples are.
         scale: Badge of the data's scale: "re-analysis", "135M", "toy".
     """
     from pathshift.analysis.drilldown import shown_samples
     from pathshift.report.page import build_page
     from pathshift.report.render import write_report
 
-    shown = (
-        shown_samples(result, {"base": folders[0], "tuned": folders[1]}, verifier=verifier)
-        if folders
-        else []
-    )
     page = build_page(
         result,
         title=f"{result.names['base']} → {result.names['tuned']}",
         scale=scale,
         command=" ".join(["pathshift", *sys.argv[1:]]),
-        samples=shown,
+        samples=shown_samples(result, sources),
     )
     write_report(page, path)

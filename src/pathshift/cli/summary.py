@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from pathshift.analysis.result import Comparison
 
+ALARMING_CHANGE = 0.05
+"""Change of the truncated share from which on it may explain a difference."""
+
 
 def lines(result: Comparison) -> list[str]:
     """All of it: verdict, table, details."""
@@ -17,10 +20,29 @@ def headline(result: Comparison) -> list[str]:
     names = result.names
     return [
         f"{names['base']} -> {names['tuned']}",
-        f"{result.n_problems:,} problems x {_samples(result)} samples",
+        f"{result.n_problems:,} problems x {_samples(result)} samples{_said_of_samples(result)}",
         "",
         result.verdict.sentence,
     ]
+
+
+def _said_of_samples(result: Comparison) -> str:
+    """Whether the prompts match, and how much was cut on either side, where that is known."""
+    parts = []
+    if (same := result.settings.get("prompts_match")) is not None:
+        parts.append("prompts match" if same else "prompts differ (!)")
+    cut = [_share_cut(result, side) for side in ("base", "tuned")]
+    if None not in cut and any(cut):
+        alarm = " (!)" if abs((cut[1] or 0) - (cut[0] or 0)) >= ALARMING_CHANGE else ""
+        parts.append(f"truncated {cut[0]:.0%} -> {cut[1]:.0%}{alarm}")
+    return "".join(f" · {part}" for part in parts)
+
+
+def _share_cut(result: Comparison, side: str) -> float | None:
+    outcomes = result.outcomes[side]
+    cut = outcomes.get("truncated")
+    drawn = sum(outcomes.get(name) or 0 for name in ("correct", "wrong", "unparsed", "failed"))
+    return None if cut is None or not drawn else cut / drawn
 
 
 def _samples(result: Comparison) -> str:

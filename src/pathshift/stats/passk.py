@@ -93,6 +93,19 @@ def variance_table(n: npt.NDArray[Any], c: npt.NDArray[Any], k_max: int) -> Floa
     return out
 
 
+def best_with_replacement(n: npt.NDArray[Any], c: npt.NDArray[Any], k: int) -> float:
+    """Mean over problems of 1 - (1 - c/n)^k: best@k of k draws out of n with replacement.
+
+    Below pass@k for every 0 < c < n and k > 1, because the same sample may be drawn again. Shown
+    beside pass@k where a tool reports it; no verdict rests on it.
+
+    >>> round(best_with_replacement(np.array([256]), np.array([1]), 256), 3)
+    0.633
+    """
+    check_counts(n, c, 1)
+    return float((1 - (1 - c / n) ** k).mean())
+
+
 class PairedTable(NamedTuple):
     """Both models' miss probabilities, one row per distinct pair of counts.
 
