@@ -188,15 +188,16 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: what `--json` writes. NaN becomes None, tuples become lists."""
-        plain: dict[str, Any] = _plain({"schema": RESULT_SCHEMA, **asdict(self)})
+        plain: dict[str, Any] = plain_values({"schema": RESULT_SCHEMA, **asdict(self)})
         return plain
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
+    """JSON values: NaN becomes None, tuples become lists, keys text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_values(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

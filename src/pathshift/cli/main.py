@@ -22,6 +22,7 @@ from pathshift.cli import (
     show,
     tasks,
     verify,
+    watch,
 )
 from pathshift.errors import PathshiftError
 
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "merge": merge.merge,
     "compare": compare.compare,
     "import": import_log.import_log,
+    "watch": watch.watch,
     "models": models.app,
     "tasks": tasks.tasks,
     "lab": lab.app,

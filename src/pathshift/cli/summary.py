@@ -80,7 +80,7 @@ def details(result: Comparison) -> list[str]:
     lines = [
         amplification(result),
         f"solved within k={cells.k}: both {cells.both}, base only {cells.base_only}, tuned only "
-        f"{cells.tuned_only}, neither {cells.neither} (McNemar exact p={p_value(cells.mcnemar_p)})",
+        f"{cells.tuned_only}, neither {cells.neither} (McNemar exact p{p_value(cells.mcnemar_p)})",
     ]
     if result.null is not None:
         null = result.null
@@ -121,5 +121,5 @@ def signed(value: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """Two significant digits, or below a ten-thousandth."""
-    return "<.0001" if p < 1e-4 else f"{p:.2g}"
+    """=0.0025 with two significant digits, or <.0001."""
+    return "<.0001" if p < 1e-4 else f"={p:.2g}"

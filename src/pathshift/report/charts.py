@@ -49,7 +49,7 @@ def curves(result: Comparison) -> Spec:
     dashes = alt.Scale(domain=names, range=[[1, 0], [1, 0], DASHED])
     color = alt.Color("curve:N", scale=shades, legend=alt.Legend(symbolType="stroke"))
     dash = alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend(symbolType="stroke"))
-    chart = alt.Chart(_data(rows.long_rows(wide))).encode(x=_k_axis(result.k), color=color)
+    chart = alt.Chart(inline(rows.long_rows(wide))).encode(x=_k_axis(result.k), color=color)
     # Lines and bands, not bars: an axis that starts near the lowest of them tells more.
     near = alt.Scale(zero=False)
     low, value = (alt.Y(f"{field}:Q", title="pass@k", scale=near) for field in ("low", "value"))
@@ -57,23 +57,23 @@ def curves(result: Comparison) -> Spec:
     line = chart.mark_line(strokeWidth=2.5).encode(y=value, strokeDash=dash)
     floor = () if result.floor is None else ("floor",)
     fields = ("base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high", *floor)
-    return _finish([band, line, _hover(wide, _k_axis(result.k), fields)], height=330)
+    return finish([band, line, _hover(wide, _k_axis(result.k), fields)], height=330)
 
 
 def difference(result: Comparison) -> Spec:
     """Tuned minus base with its band, the zero line, and the certified ranges shaded."""
     wide, title = rows.curve_rows(result), "difference in pass@k"
-    chart = alt.Chart(_data(wide)).encode(x=_k_axis(result.k))
+    chart = alt.Chart(inline(wide)).encode(x=_k_axis(result.k))
     band = chart.mark_area(opacity=BAND, color=palette.INK).encode(
         y=alt.Y("low:Q", title=title), y2="high:Q"
     )
     line = chart.mark_line(strokeWidth=2.5, color=palette.INK).encode(
         y=alt.Y("difference:Q", title=title)
     )
-    zero = alt.Chart(_data([{"zero": 0}])).mark_rule(color=palette.INK, strokeDash=DASHED)
+    zero = alt.Chart(inline([{"zero": 0}])).mark_rule(color=palette.INK, strokeDash=DASHED)
     layers = [band, zero.encode(y=alt.Y("zero:Q", title=title)), line]
     hover = _hover(wide, _k_axis(result.k), ("difference", "low", "high"))
-    return _finish([*_certified(result), *layers, hover], height=250)
+    return finish([*_certified(result), *layers, hover], height=250)
 
 
 def _certified(result: Comparison) -> list[alt.Chart]:
@@ -83,7 +83,7 @@ def _certified(result: Comparison) -> list[alt.Chart]:
     shades = {"gain certified": palette.GAIN, "loss certified": palette.LOSS}
     present = [kind for kind in shades if any(row["kind"] == kind for row in found)]
     kinds = alt.Scale(domain=present, range=[shades[kind] for kind in present])
-    shaded = alt.Chart(_data(found)).mark_rect(opacity=0.2)
+    shaded = alt.Chart(inline(found)).mark_rect(opacity=0.2)
     x = _k_axis(result.k).copy()
     x.shorthand = "start:Q"
     return [shaded.encode(x=x, x2="end:Q", color=alt.Color("kind:N", scale=kinds))]
@@ -104,18 +104,18 @@ def amplification(result: Comparison) -> Spec | None:
     x = _k_axis(result.k, "k tuned samples")
     y = alt.Y("base_k:Q", scale=y_scale, axis=y_axis, title=title)
     low = alt.Y("low:Q", scale=y_scale, axis=y_axis, title=title)
-    chart = alt.Chart(_data(found)).encode(x=x)
+    chart = alt.Chart(inline(found)).encode(x=x)
     band = chart.mark_area(opacity=BAND, color=palette.TUNED).encode(y=low, y2="high:Q")
     line = chart.mark_line(strokeWidth=2.5, color=palette.TUNED).encode(y=y)
     corners: list[Row] = [{"k": k, "base_k": k} for k in (result.k[0], result.k[-1])]
-    equal = alt.Chart(_data(corners)).mark_line(color=palette.INK, strokeDash=DASHED, clip=True)
+    equal = alt.Chart(inline(corners)).mark_line(color=palette.INK, strokeDash=DASHED, clip=True)
     tips = [
         alt.Tooltip("k:Q", format="d"),
         alt.Tooltip("base_k:Q", format=".2f", title="base samples"),
         alt.Tooltip("interval:N"),
     ]
     hover = _stripes(found, x, tips)
-    return _finish([band, equal.encode(x=x, y=y), line, hover], height=300)
+    return finish([band, equal.encode(x=x, y=y), line, hover], height=300)
 
 
 def histogram(result: Comparison) -> Spec:
@@ -129,7 +129,7 @@ def histogram(result: Comparison) -> Spec:
     models = alt.Scale(domain=["base", "tuned"], range=[palette.BASE, palette.TUNED])
     x = alt.X("bin:N", sort=labels, title="share correct", axis=alt.Axis(labelAngle=-45))
     chart = (
-        alt.Chart(_data(bars))
+        alt.Chart(inline(bars))
         .mark_bar()
         .encode(
             x=x,
@@ -139,7 +139,7 @@ def histogram(result: Comparison) -> Spec:
             tooltip=["model:N", "bin:N", "problems:Q"],
         )
     )
-    return _finish([chart], height=300)
+    return finish([chart], height=300)
 
 
 def scatter(result: Comparison) -> Spec:
@@ -150,7 +150,7 @@ def scatter(result: Comparison) -> Spec:
     most = max([2, *(row["problems"] for row in points)])
     size = alt.Size("problems:Q", legend=None, scale=alt.Scale(domain=[1, most], range=[28, 500]))
     x, y = _share_axis("x", "base"), _share_axis("y", "tuned")
-    circles = alt.Chart(_data(points)).mark_circle(opacity=0.75)
+    circles = alt.Chart(inline(points)).mark_circle(opacity=0.75)
     chart = circles.encode(
         x=x,
         y=y,
@@ -170,11 +170,11 @@ def scatter(result: Comparison) -> Spec:
         ],
     )
     corners: list[Row] = [{"base_rate": v, "tuned_rate": v} for v in (0, 1)]
-    equal = alt.Chart(_data(corners)).mark_line(color=palette.INK, strokeDash=DASHED, opacity=0.5)
-    return _finish([equal.encode(x=x, y=y), chart], height=400)
+    equal = alt.Chart(inline(corners)).mark_line(color=palette.INK, strokeDash=DASHED, opacity=0.5)
+    return finish([equal.encode(x=x, y=y), chart], height=400)
 
 
-def _finish(layers: Sequence[Any], *, height: int) -> Spec:
+def finish(layers: Sequence[Any], *, height: int) -> Spec:
     """One specification as wide as its container, without Altair's own settings."""
     chart = alt.layer(*layers).properties(width="container", height=height)
     spec: Spec = chart.to_dict()
@@ -182,7 +182,8 @@ def _finish(layers: Sequence[Any], *, height: int) -> Spec:
     return spec
 
 
-def _data(values: list[Row]) -> alt.InlineData:
+def inline(values: list[Row]) -> alt.InlineData:
+    """Rows that stand in the page itself."""
     return alt.InlineData(values=values)
 
 
@@ -221,6 +222,6 @@ def _hover(found: list[Row], x: alt.X, fields: Sequence[str]) -> alt.Chart:
 
 def _stripes(found: list[Row], x: alt.X, tips: Sequence[alt.Tooltip]) -> alt.Chart:
     """Invisible stripes, one a k, that carry the numbers of that k as their tooltip."""
-    stripes = alt.Chart(_data(found)).mark_rule(opacity=0, strokeWidth=9)
+    stripes = alt.Chart(inline(found)).mark_rule(opacity=0, strokeWidth=9)
     hover: alt.Chart = stripes.encode(x=x, tooltip=tips)
     return hover

@@ -9,25 +9,45 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pathshift.errors import StorageError
 from pathshift.report import bundle
-from pathshift.report.page import Page
+from pathshift.report.page import Figure
 
 # `<` and `>` so that no text can end the element, `&` so that no parser can read an entity.
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
-def render(page: Page) -> str:
+class AnyPage(Protocol):
+    """What every page has; the rest is between the page and its template."""
+
+    @property
+    def title(self) -> str:
+        """Title of the document."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """Command line that made it; may be empty."""
+        ...
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """Charts by their id."""
+        ...
+
+
+def render(page: AnyPage, template: str = "comparison") -> str:
     """The whole page as HTML; the same page gives the same text."""
     library, starter, style = bundle.script(), _asset("starter.js"), _asset("comparison.css")
-    html: str = _template().render(
+    html: str = _template(template).render(
         page=page,
         policy=content_policy(scripts=(library, starter), style=style),
         specs=Markup(embedded_json(_specs(page))),
@@ -38,13 +58,13 @@ def render(page: Page) -> str:
     return html
 
 
-def write_report(page: Page, path: Path) -> None:
+def write_report(page: AnyPage, path: Path, template: str = "comparison") -> None:
     """Write the page; an interrupted write leaves what was there before.
 
     Raises:
         StorageError: if the file cannot be written.
     """
-    html = render(page).encode()
+    html = render(page, template).encode()
     temporary = path.with_name(path.name + ".tmp")
     try:
         temporary.write_bytes(html)
@@ -76,7 +96,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _specs(page: Page) -> dict[str, Any]:
+def _specs(page: AnyPage) -> dict[str, Any]:
     return {name: figure.spec for name, figure in page.figures.items() if figure.spec is not None}
 
 
@@ -84,7 +104,7 @@ def _asset(name: str) -> str:
     return (files("pathshift.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _template() -> Any:
+def _template(name: str) -> Any:
     environment = Environment(
         loader=PackageLoader("pathshift.report"),
         autoescape=True,
@@ -92,4 +112,4 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("comparison.html.j2")
+    return environment.get_template(f"{name}.html.j2")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pathshift.stats.passk import FloatArray
 
@@ -93,13 +94,18 @@ def rank_band(draws: FloatArray, level: float) -> Band:
         draws: Shape (B, K).
     """
     n_draws = len(draws)
-    order = np.argsort(draws, axis=0)
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(n_draws)[:, None], axis=0)
+    ranks, ordered = ranks_of(draws)
     depth = np.minimum(ranks, n_draws - 1 - ranks).min(axis=1)
     cut = int(np.sort(depth)[int((1 - level) * n_draws)])
-    ordered = np.take_along_axis(draws, order, axis=0)
     return Band(ordered[cut], ordered[n_draws - 1 - cut], 2 * cut / n_draws)
+
+
+def ranks_of(draws: FloatArray) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Rank of every entry within its column, from 0, and the columns sorted, both (B, K)."""
+    order = np.argsort(draws, axis=0)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(len(draws))[:, None], axis=0)
+    return ranks, np.take_along_axis(draws, order, axis=0)
 
 
 def sup_t_band(
