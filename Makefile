@@ -2,7 +2,7 @@
 # make test   installs what the tests need and passes them
 # make check  format, lint, types, import layers
 # make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
-# make bench, study-interval, study-band   where the numbers in docs/log.md come from
+# make bench, study-interval, study-band, study-watch   where the numbers in docs/log.md come from
 #
 # On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
 # download: make demo TORCH_INDEX=<its address>
@@ -17,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-gym check docs bench study-interval study-band format clean
+.PHONY: demo test test-gym check docs bench study-interval study-band study-watch format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -47,12 +47,16 @@ docs: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/pathshift models get smollm2
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/importers.py
 
 study-interval: $(VENV)/dev.stamp
 	$(BIN)/python studies/paired_interval.py
 
 study-band: $(VENV)/dev.stamp
 	$(BIN)/python studies/band_coverage.py
+
+study-watch: $(VENV)/dev.stamp
+	$(BIN)/python studies/watch_looks.py
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
@@ -73,5 +77,5 @@ $(VENV)/hf.stamp: $(VENV)/core.stamp
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/hf.stamp
-	@$(INSTALL) --editable '.[hf,math,dev]'
+	@$(INSTALL) --editable '.[hf,math,train,dev]'
 	@touch $@

@@ -75,7 +75,8 @@ class WatchedStep:
         k: Powers of two up to the smallest n, and that n.
         curve: pass@k at each k.
         difference, low, high: Against the base at each k; None where there is no band.
-        n_common: Problems that the base was asked as well.
+        n_problems: Problems with a judged sample.
+        n_common: Those of them that the base has too.
         entropy: Mean entropy in nats.
         truncated: Share of samples cut by the token limit.
         is_pareto: No other step is better at pass@1 and pass@k both.
@@ -197,7 +198,7 @@ def _alone(step: StepTable, why_not: str) -> WatchedStep:
     return WatchedStep(
         step=step.step,
         name=step.table.name,
-        n_problems=len(step.table.counts),
+        n_problems=len(judged),
         n_common=0,
         n_samples=drawn,
         k=k.tolist(),

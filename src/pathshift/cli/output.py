@@ -89,6 +89,23 @@ class ProgressLine:
         sys.stderr.flush()
 
 
+class WaitingLine:
+    """One line on a terminal that says what goes on, and leaves before anything else is said."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._is_shown = not quiet and sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        """Put the text in place of what stood there."""
+        if self._is_shown:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Leave an empty line."""
+        self.show("")
+
+
 def progress_text(progress: Progress) -> str:
     """Samples, rate, time left."""
     kept = f" ({progress.kept} kept)" if progress.kept else ""

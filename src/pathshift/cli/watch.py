@@ -17,7 +17,7 @@ from pathshift.cli.log_flags import (
     ThresholdFlag,
     source_of,
 )
-from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
+from pathshift.cli.output import JsonFlag, QuietFlag, Speaker, WaitingLine
 
 if TYPE_CHECKING:
     from pathshift.analysis.watching import StepTable, Watched, WatchSettings
@@ -89,6 +89,7 @@ def watch(
         else:
             _follow(watching, until=until, idle=idle, every=every)
     except KeyboardInterrupt:
+        watching.waiting.clear()
         watching.finish()
         speaker.advise(f"to go on: pathshift {' '.join(sys.argv[1:])}")
         raise typer.Exit(130) from None
@@ -101,13 +102,14 @@ def _follow(watching: _Watching, *, until: int | None, idle: float | None, every
     """Look again and again, until a step, for want of news, or for ever."""
     last_news = time.monotonic()
     while True:
+        watching.waiting.clear()
         if watching.look():
             last_news = time.monotonic()
-        newest = watching.newest
+        newest, silence = watching.newest, time.monotonic() - last_news
         is_there = until is not None and newest is not None and newest >= until
-        is_idle = idle is not None and time.monotonic() - last_news >= idle
-        if is_there or is_idle:
+        if is_there or (idle is not None and silence >= idle):
             return
+        watching.waiting.show(f"waiting for a new step for {silence:.0f} s (Ctrl-C ends it)")
         time.sleep(every)
 
 
@@ -125,6 +127,7 @@ class _Watching:
         self._follower, self._settings = follower, settings
         self._report, self._speaker = report, speaker
         self._base = None if base is None else self._read_base(base)
+        self.waiting = WaitingLine(quiet=speaker.quiet)
         self._said: set[int | None] = set()
         self._complained: set[int] = set()
         self._sentence = ""
@@ -149,8 +152,9 @@ class _Watching:
 
         steps = [
             StepTable(step=s.step, table=s.table, entropy=s.entropy, truncated=s.truncated)
-            for s in self._follower.poll()
+            for s in self._follower.poll(lambda step: self.waiting.show(f"reading step {step}"))
         ]
+        self.waiting.clear()
         self._complain()
         base = self._base or (steps[0] if steps else None)
         later = steps if self._base is not None else steps[1:]

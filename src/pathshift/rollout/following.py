@@ -55,8 +55,11 @@ class Follower:
         self._read: dict[Path, tuple[Stamp, CountTable]] = {}
         self._refused: dict[Path, tuple[Stamp, str]] = {}
 
-    def poll(self) -> list[ReadStep]:
+    def poll(self, on_read: Callable[[int], None] = lambda step: None) -> list[ReadStep]:
         """All steps that can be read, in order; `problems` says which cannot, and why.
+
+        Args:
+            on_read: Called with a step before its file is read.
 
         Raises:
             LogError: the folder is absent, or two files are of one step.
@@ -66,7 +69,7 @@ class Follower:
         self.problems = {}
         steps = []
         for source in sources:
-            table = self._table(source)
+            table = self._table(source, on_read)
             if table is not None:
                 entropy, truncated = facts.get(source.step, (None, None))
                 steps.append(
@@ -74,7 +77,7 @@ class Follower:
                 )
         return steps
 
-    def _table(self, source: StepSource) -> CountTable | None:
+    def _table(self, source: StepSource, on_read: Callable[[int], None]) -> CountTable | None:
         known = self._read.get(source.path)
         if known is not None and known[0] == source.stamp:
             return known[1]
@@ -84,6 +87,7 @@ class Follower:
             return known[1] if known is not None else None
         if self._now() - source.stamp.changed_ns / 1e9 < self._settle_seconds:
             return known[1] if known is not None else None
+        on_read(source.step)
         try:
             table = read_table(source.path, self.source)
         except PathshiftError as error:
