@@ -17,16 +17,27 @@ if TYPE_CHECKING:
     from pathshift.analysis.comparison import Settings, compare
     from pathshift.analysis.result import Comparison
     from pathshift.errors import PathshiftError
+    from pathshift.rollout.ingest import import_logs, read_table
     from pathshift.stats.passk import pass_at_k
 
-__all__ = ["Comparison", "PathshiftError", "Settings", "compare", "pass_at_k"]
+__all__ = [
+    "Comparison",
+    "PathshiftError",
+    "Settings",
+    "compare",
+    "import_logs",
+    "pass_at_k",
+    "read_table",
+]
 
 _HOMES = {
     "Comparison": "pathshift.analysis.result",
     "PathshiftError": "pathshift.errors",
     "Settings": "pathshift.analysis.comparison",
     "compare": "pathshift.analysis.comparison",
+    "import_logs": "pathshift.rollout.ingest",
     "pass_at_k": "pathshift.stats.passk",
+    "read_table": "pathshift.rollout.ingest",
 }
 
 

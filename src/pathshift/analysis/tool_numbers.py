@@ -24,10 +24,11 @@ def tool_numbers(pair: Pair, k: int) -> list[ToolNumber]:
     Args:
         k: The k at which best@k is shown.
     """
-    return [number for side in ("base", "tuned") for number in _of(side, getattr(pair, side), k)]
+    return [n for side in ("base", "tuned") for n in numbers_of(side, getattr(pair, side), k)]
 
 
-def _of(side: str, table: CountTable, k: int) -> Iterator[ToolNumber]:
+def numbers_of(side: str, table: CountTable, k: int) -> Iterator[ToolNumber]:
+    """The same for one side alone."""
     settings = table.settings
     if settings.get("format") == "verl" and k > 1:
         n, c = _counts(table)
@@ -77,7 +78,7 @@ def lines(numbers: list[ToolNumber]) -> list[str]:
         told.setdefault((number.tool, number.name, number.why), []).append(number)
     return [
         f"{tool} would report {name} "
-        + ", ".join(f"{n.says:.3f} ({n.side}; without bias {n.unbiased:.3f})" for n in group)
+        + ", ".join(f"{n.says:.3f} ({n.side}: in truth {n.unbiased:.3f})" for n in group)
         + f": {why}"
         for (tool, name, why), group in told.items()
     ]

@@ -83,6 +83,13 @@ def _list_formats(speaker: Speaker) -> None:
     speaker.result({"formats": {form.name: form.summary for form in FORMATS.values()}})
 
 
+def _tool_numbers(found: Imported) -> list[str]:
+    from pathshift.analysis.tool_numbers import lines, numbers_of
+
+    smallest = min((p.n for p in found.table.counts), default=0)
+    return lines(list(numbers_of("this log", found.table, smallest))) if smallest else []
+
+
 def _lines(found: Imported, out: Path) -> list[str]:
     """What was read, who judged it, and what the log does not hold."""
     outcomes = ", ".join(f"{count:,} {name}" for name, count in found.outcomes.items())
@@ -98,6 +105,7 @@ def _lines(found: Imported, out: Path) -> list[str]:
     ]
     if found.dropped:
         lines.append(f"left out {found.dropped:,} copies of other samples")
+    lines += [f"note: {line}" for line in _tool_numbers(found)]
     if found.lacks:
         lines.append(f"the log does not hold: {', '.join(found.lacks)}")
     return lines

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _SETTINGS = ("model", "task", "mode", "temperature", "top_k", "top_p", "min_p", "max_tokens",
              "stop", "system", "verifier", "seed", "dtype", "template_hash")  # fmt: skip
 _MAX_TEXT = 2000
+_MAY_BE_UNKNOWN = ("truncated", "n_tokens")
+"""What an imported log need not say."""
 
 
 def show(
@@ -45,11 +47,14 @@ def show(
         for name in ("n", "c", "unparsed", "failed", "truncated", "n_tokens")
     }
     drawn = totals["n"] + totals["failed"]
+    known = {key: all(getattr(p, key) is not None for p in table.counts) for key in _MAY_BE_UNKNOWN}
+    tokens = f"{totals['n_tokens']:,} tokens" if known["n_tokens"] else "tokens not known"
+    cut = f"{totals['truncated']:,}" if known["truncated"] else "an unknown number"
     speaker.say(
-        f"{len(table.counts)} problems, {drawn:,} samples, {totals['n_tokens']:,} tokens: "
+        f"{len(table.counts)} problems, {drawn:,} samples, {tokens}: "
         f"{totals['c']:,} correct, {totals['n'] - totals['c'] - totals['unparsed']:,} wrong, "
         f"{totals['unparsed']:,} unparsed, {totals['failed']:,} failed; "
-        f"{totals['truncated']:,} cut by the token limit"
+        f"{cut} cut by the token limit"
     )
     curve = _curve(table)
     for k, value, floor in curve:
@@ -58,7 +63,8 @@ def show(
         f"next: pathshift compare {run} OTHER_RUN   or: pathshift show {run} --problem ID"
     )
     rows = [{"k": k, "pass": value, "floor": floor} for k, value, floor in curve]
-    speaker.result({"run": str(run), "settings": dict(table.settings), **totals, "curve": rows})
+    told = {key: None if not known.get(key, True) else value for key, value in totals.items()}
+    speaker.result({"run": str(run), "settings": dict(table.settings), **told, "curve": rows})
 
 
 def _curve(table: CountTable) -> list[tuple[int, float, float | None]]:

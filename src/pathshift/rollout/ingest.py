@@ -10,7 +10,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -102,7 +102,13 @@ def judged_table(assembly: Assembly, name: str, verifier: str | None) -> CountTa
         [found[problem.id, draw.number] for draw in draws]
         for problem, draws in zip(assembly.problems, assembly.draws, strict=True)
     ]
-    return assembly.count_table(name, outcomes, chosen)
+    return judged_here(assembly.count_table(name, outcomes, chosen), chosen)
+
+
+def judged_here(table: CountTable, verifier: str) -> CountTable:
+    """The table with a note that its verdicts are not the tool's."""
+    note = f"{table.name}: answers judged here by {verifier}, not by the tool that drew them"
+    return replace(table, settings={**table.settings, "note": note})
 
 
 def judged(assembly: Assembly, verifier: str) -> Iterator[Verdict]:

@@ -50,8 +50,20 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
         samples_in=samples_in,
         settings={"tool": "verl"},
         judged_by=judge_name("verl", column),
-        lacks=("the model", "the sampling parameters"),
+        lacks=("the model", "the sampling parameters", *_unlogged(peeks[0])),
     )
+
+
+def _unlogged(peek: Peek) -> list[str]:
+    """What a reward function may have added to a dump, and did not."""
+    return [
+        what
+        for what, names in (
+            ("truncation", ("truncated", "overlong")),
+            ("tokens", ("response_length",)),
+        )
+        if peek.keys.isdisjoint(names)
+    ]
 
 
 def _rollout(row: Mapping[str, Any]) -> tuple[str, int]:
