@@ -6,20 +6,20 @@ reference answers. An import is written aside and put in its place at the end: w
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from pathshift.errors import InputError, LogError
 from pathshift.records import CountTable, Outcome, Problem, RunManifest, Sample, Verdict
 from pathshift.store.countfiles import is_counts, read_counts
 from pathshift.store.importers.assemble import Assembly, Duplicates, assemble
+from pathshift.store.importers.files import sha256
 from pathshift.store.importers.formats import open_log
 from pathshift.store.importers.logged import ReadOptions
 from pathshift.store.manifest import is_run
@@ -91,58 +91,100 @@ def read_table(path: Path, source: Source | None = None) -> CountTable:
 
 
 def judged_table(assembly: Assembly, name: str, verifier: str | None) -> CountTable:
-    """Counts of a log by its own verdicts, or by a verifier's where it has none or one is named."""
+    """Counts by a log's own verdicts, and by a verifier's where it has none or one is named."""
     if assembly.is_judged and verifier is None:
         return assembly.counts(name)
     chosen = verifier or default_verifier(assembly)
-    found: dict[tuple[str, int], Outcome] = {}
-    for verdict in judged(assembly, chosen):
-        found[verdict.problem_id, verdict.sample_no] = verdict.outcome
-    outcomes = [
-        [found[problem.id, draw.number] for draw in draws]
-        for problem, draws in zip(assembly.problems, assembly.draws, strict=True)
-    ]
-    return judged_here(assembly.count_table(name, outcomes, chosen), chosen)
-
-
-def judged_here(table: CountTable, verifier: str) -> CountTable:
-    """The table with a note that its verdicts are not the tool's."""
-    note = f"{table.name}: answers judged here by {verifier}, not by the tool that drew them"
+    found = {(v.problem_id, v.sample_no): v.outcome for v in judged(assembly, verifier)}
+    table = assembly.count_table(name, _in_order(assembly, found), chosen)
+    note = f"{name}: answers judged here by {chosen}, not by the tool that drew them"
     return replace(table, settings={**table.settings, "note": note})
 
 
-def judged(assembly: Assembly, verifier: str) -> Iterator[Verdict]:
-    """A verifier's verdicts on all samples of a log, in its order.
+def _in_order(
+    assembly: Assembly, outcomes: Mapping[tuple[str, int], Outcome]
+) -> list[list[Outcome]]:
+    """Outcomes in the order of the assembly's problems and draws.
+
+    Raises:
+        LogError: the log is no longer what it was when it was first read.
+    """
+    try:
+        return [
+            [outcomes[problem.id, draw.number] for draw in draws]
+            for problem, draws in zip(assembly.problems, assembly.draws, strict=True)
+        ]
+    except KeyError:
+        raise LogError(
+            f"{assembly.log.files[0]}: changed while it was read; read it again when it is whole"
+        ) from None
+
+
+def judged(assembly: Assembly, verifier: str | None) -> Iterator[Verdict]:
+    """Verdicts on all samples of a log, in its order: its own, or a verifier's where it has none.
+
+    Args:
+        verifier: Judges all samples, also those of which the log says something.
 
     Raises:
         LogError: the log has no reference answers.
     """
-    with _judge(assembly, verifier) as judge:
-        pairs = ((problem, sample) for problem, sample, _ in assembly.rows())
-        for batch in _batches(pairs):
-            yield from judge.verdicts(batch)
+    with _Judging(assembly, verifier) as judging:
+        for batch in _batches(assembly.rows()):
+            yield from judging.verdicts(batch)
 
 
-def _judge(assembly: Assembly, verifier: str) -> Judge:
-    bare = next((p for p in assembly.problems if not p.gold), None)
-    if bare is not None:
-        raise LogError(
-            f"{assembly.log.files[0]}: does not say which samples are right, and problem {bare.id} "
-            "has no reference answer to judge by; name the column: --column gold=NAME or "
-            "--column correct=NAME"
-        )
-    judge = Judge(verifier)
-    try:
-        judge.check(assembly.problems)
-    except BaseException:
-        judge.close()
-        raise
-    return judge
+Row = tuple[Problem, Sample, Verdict | None]
+
+
+class _Judging:
+    """The log's own verdicts, and a verifier for what it leaves open or for everything."""
+
+    def __init__(self, assembly: Assembly, verifier: str | None) -> None:
+        self._judges_all = verifier is not None
+        self.verifier = verifier
+        self._judge: Judge | None = None
+        asked = assembly.problems if self._judges_all else assembly.unjudged
+        if not asked:
+            return
+        self.verifier = verifier or default_verifier(assembly)
+        bare = next((p for p in asked if not p.gold), None)
+        if bare is not None:
+            raise LogError(
+                f"{assembly.log.files[0]}: does not say which samples are right, and problem "
+                f"{bare.id} has no reference answer to judge by; name the column: "
+                "--column gold=NAME or --column correct=NAME"
+            )
+        self._judge = Judge(self.verifier)
+        try:
+            self._judge.check(asked)
+        except BaseException:
+            self._judge.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._judge is not None:
+            self._judge.close()
+
+    def verdicts(self, batch: Sequence[Row]) -> list[Verdict]:
+        """One for each row, in their order."""
+        if self._judge is None:
+            return [verdict for _, _, verdict in batch if verdict is not None]
+        is_open = [self._judges_all or verdict is None for _, _, verdict in batch]
+        asked = [(p, s) for (p, s, _), asks in zip(batch, is_open, strict=True) if asks]
+        given = iter(self._judge.verdicts(asked))
+        return [
+            next(given) if asks or verdict is None else verdict
+            for (_, _, verdict), asks in zip(batch, is_open, strict=True)
+        ]
 
 
 def default_verifier(assembly: Assembly) -> str:
-    """`number` where every reference answer is one, else `math`."""
-    golds = {problem.gold for problem in assembly.problems}
+    """`number` where every reference answer to judge by is one, else `math`."""
+    golds = {problem.gold for problem in assembly.unjudged or assembly.problems}
     return "number" if all(read_number(gold) is not None for gold in golds) else "math"
 
 
@@ -161,14 +203,11 @@ def log_samples(
     """Reads the samples of some problems, by their ids, with the verdicts that `judged_table`
     counts.
     """
-    chosen = verifier or (None if assembly.is_judged else default_verifier(assembly))
 
     def read(wanted: set[str]) -> list[tuple[Problem, Sample, Verdict]]:
         rows = [row for row in assembly.rows() if row[0].id in wanted]
-        if chosen is None:
-            return [(p, s, verdict) for p, s, verdict in rows if verdict is not None]
-        with _judge(assembly, chosen) as judge:
-            verdicts = judge.verdicts((p, s) for p, s, _ in rows)
+        with _Judging(assembly, verifier) as judging:
+            verdicts = judging.verdicts(rows)
         return [(p, s, v) for (p, s, _), v in zip(rows, verdicts, strict=True)]
 
     return read
@@ -190,69 +229,63 @@ def import_logs(
     Raises:
         InputError: `out` is there already, or the log breaks a rule; then nothing is left behind.
     """
-    source = source or Source()
+    source, out = source or Source(), out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there already; give a new folder with --out")
     assembly = assemble(open_log(paths, source.read), duplicates=source.duplicates)
-    is_judged_here = source.verifier is not None or not assembly.is_judged
-    verifier = source.verifier or default_verifier(assembly) if is_judged_here else ""
     aside = out.with_name(out.name + ".importing")
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        outcomes = _write(assembly, aside, verifier, on_progress)
+        imported = _write(assembly, aside, source.verifier, on_progress)
         with disk_errors(out):
             aside.replace(out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return _imported(assembly, verifier, outcomes, str(out))
+    table = replace(imported.table, name=str(out))
+    return replace(imported, table=table)
+
+
+def _write(
+    assembly: Assembly,
+    folder: Path,
+    verifier: str | None,
+    on_progress: Callable[[int, int], None],
+) -> Imported:
+    """All samples and verdicts; where all are judged anew, the log's own verdicts as well."""
+    own = assembly.log.judged_by
+    prompts = [problem.question for problem in assembly.problems]
+    outcomes: dict[tuple[str, int], Outcome] = {}
+    with _Judging(assembly, verifier) as judging:
+        manifest = _manifest(assembly, judging.verifier or own)
+        with RunWriter.open(folder, manifest, assembly.problems, prompts) as writer:
+            for batch in _batches(assembly.rows()):
+                verdicts = judging.verdicts(batch)
+                writer.add([sample for _, sample, _ in batch], verdicts)
+                said = [verdict for _, _, verdict in batch if verdict is not None]
+                if judging.verifier and said and assembly.is_judged:
+                    write_shard(verdict_table(said), writer.folder.verdicts_path(own))
+                outcomes |= {(v.problem_id, v.sample_no): v.outcome for v in verdicts}
+                on_progress(len(outcomes), assembly.n_samples)
+            writer.compact()
+        return _imported(assembly, judging.verifier, outcomes)
 
 
 def _imported(
-    assembly: Assembly, verifier: str, outcomes: dict[tuple[str, int], Outcome], name: str
+    assembly: Assembly, verifier: str | None, outcomes: Mapping[tuple[str, int], Outcome]
 ) -> Imported:
-    ordered = [
-        [outcomes[problem.id, draw.number] for draw in draws]
-        for problem, draws in zip(assembly.problems, assembly.draws, strict=True)
-    ]
-    log = assembly.log
+    log, judge = assembly.log, verifier or assembly.log.judged_by
     tally = Counter(outcome.value for outcome in outcomes.values())
     return Imported(
         format=log.format,
         n_problems=len(assembly.problems),
         n_samples=assembly.n_samples,
         outcomes={outcome.value: tally[outcome.value] for outcome in Outcome},
-        verifier=verifier or log.judged_by,
-        is_judged_here=bool(verifier),
+        verifier=judge,
+        is_judged_here=verifier is not None,
         dropped=len(assembly.dropped),
         lacks=log.lacks,
-        table=assembly.count_table(name, ordered, verifier or log.judged_by),
+        table=assembly.count_table("", _in_order(assembly, outcomes), judge),
     )
-
-
-def _write(
-    assembly: Assembly, folder: Path, verifier: str, on_progress: Callable[[int, int], None]
-) -> dict[tuple[str, int], Outcome]:
-    """All samples and verdicts; returns what became of each."""
-    own = assembly.log.judged_by
-    manifest = _manifest(assembly, verifier or own)
-    prompts = [problem.question for problem in assembly.problems]
-    outcomes: dict[tuple[str, int], Outcome] = {}
-    judge = _judge(assembly, verifier) if verifier else None
-    try:
-        with RunWriter.open(folder, manifest, assembly.problems, prompts) as writer:
-            for batch in _batches(assembly.rows()):
-                said = [verdict for _, _, verdict in batch if verdict is not None]
-                verdicts = said if judge is None else judge.verdicts((p, s) for p, s, _ in batch)
-                writer.add([sample for _, sample, _ in batch], verdicts)
-                if judge is not None and said and assembly.is_judged:
-                    write_shard(verdict_table(said), writer.folder.verdicts_path(own))
-                outcomes |= {(v.problem_id, v.sample_no): v.outcome for v in verdicts}
-                on_progress(len(outcomes), assembly.n_samples)
-            writer.compact()
-    finally:
-        if judge is not None:
-            judge.close()
-    return outcomes
 
 
 def _manifest(assembly: Assembly, verifier: str) -> RunManifest:
@@ -263,15 +296,10 @@ def _manifest(assembly: Assembly, verifier: str) -> RunManifest:
         **log.settings,
         "format": log.format,
         "verifier": verifier,
-        "imported_from": [{"file": path.name, "sha256": _sha256(path)} for path in log.files],
+        "imported_from": [{"file": path.name, "sha256": sha256(path)} for path in log.files],
     }
     return RunManifest(
         config=config,
         n=max(map(len, assembly.draws)),
         environment={"versions": {"pathshift": version("pathshift")}},
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,8 @@ from pathshift.records import digest
 def core_hashes(questions: Sequence[str]) -> list[str | None]:
     """Hash of each question without the common beginning and end of all of them.
 
-    None for all if there are fewer than two different ones, or if two would become the same.
+    None for all if there are fewer than two different ones, if two would become the same, or if
+    one is all beginning and end: where it stops and a template starts could then not be told.
 
     >>> bare, dressed = core_hashes(["2 + 3", "4 + 5"]), core_hashes(["Q: 2 + 3 =", "Q: 4 + 5 ="])
     >>> bare == dressed
@@ -28,7 +29,7 @@ def core_hashes(questions: Sequence[str]) -> list[str | None]:
     start = _common_start(distinct)
     end = _common_start([text[start:][::-1] for text in distinct])
     cores = {text: text[start : len(text) - end].strip() for text in distinct}
-    if len(set(cores.values())) < len(cores):
+    if len(set(cores.values())) < len(cores) or "" in cores.values():
         return [None] * len(questions)
     return [digest(cores[text])[:32] for text in questions]
 

@@ -12,7 +12,7 @@ from pathshift.records import Problem, RunManifest, Sample, Verdict
 from pathshift.store.manifest import check_same_config, is_run
 from pathshift.store.run import RunFolder, RunWriter, SampleKey
 
-MAY_DIFFER = ("seed", "limit", "task_hash", "merged_from")
+MAY_DIFFER = ("seed", "limit", "task_hash", "merged_from", "imported_from")
 """Settings in which merged runs may differ: other draws, or other problems of the same task."""
 
 

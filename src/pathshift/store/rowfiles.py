@@ -18,6 +18,8 @@ from pathshift.errors import InputError
 MAX_LINE_BYTES = 10_000_000
 MAX_FILE_BYTES = 1_000_000_000
 MAX_ROWS = 1_000_000
+_CSV_FIELD = 131_072
+"""Longest cell of a table of problems or counts: Python's own limit, which a log lifts."""
 
 
 class Row(NamedTuple):
@@ -36,6 +38,7 @@ class Rules(NamedTuple):
         rows: Most rows.
         nan: JSON may say NaN and Infinity, as Python's own writer does.
         lower: Names of fields are put into lower case.
+        empty: An empty cell of a CSV file is None; otherwise the field is left out.
     """
 
     line_bytes: int
@@ -43,6 +46,7 @@ class Rules(NamedTuple):
     rows: int
     nan: bool = False
     lower: bool = True
+    empty: bool = False
 
 
 def is_readable(path: Path) -> bool:
@@ -123,7 +127,8 @@ def _json(path: Path, rules: Rules, _: Sequence[str] | None) -> Numbered:
     yield from enumerate(content, 1)
 
 
-def _csv(path: Path, _: Rules, __: Sequence[str] | None) -> Numbered:
+def _csv(path: Path, rules: Rules, _: Sequence[str] | None) -> Numbered:
+    csv.field_size_limit(min(rules.line_bytes, 2**31 - 1) if rules.empty else _CSV_FIELD)
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
@@ -131,7 +136,8 @@ def _csv(path: Path, _: Rules, __: Sequence[str] | None) -> Numbered:
                 if None in values or None in values.values():
                     raise InputError(f"{path}, row {number}: not as many fields as the header")
                 # An empty cell is CSV's way of saying nothing.
-                yield number, {key: text for key, text in values.items() if text}
+                told = {key: text or None for key, text in values.items()}
+                yield number, told if rules.empty else {k: text for k, text in told.items() if text}
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(f"{path}, near line {reader.line_num}: not CSV ({error})") from None
 
@@ -147,8 +153,9 @@ def _parquet(path: Path, _: Rules, columns: Sequence[str] | None) -> Numbered:
                 for values in batch.to_pylist():
                     number += 1
                     yield number, values
-    except pyarrow.ArrowException as error:
-        raise InputError(f"{path}, row {number + 1}: not Parquet ({error})") from None
+    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}, row {number + 1}: not Parquet ({reason})") from None
 
 
 _READERS: dict[str, Callable[[Path, Rules, Sequence[str] | None], Numbered]] = {

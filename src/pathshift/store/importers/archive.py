@@ -6,6 +6,7 @@ Covers stored, deflated and zstandard members (method 93), which Python's own zi
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ class Archive:
         self._members = {info.filename: info for info in self._zip.infolist()}
         for name in self._members:
             parts = PurePosixPath(name.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0:1]:
+            if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
                 self._zip.close()
                 raise LogError(f"{path}, member {name[:80]!r}: points outside of the archive")
         self._file = path.open("rb")
@@ -77,10 +78,14 @@ class Archive:
         if info.file_size > MAX_MEMBER_BYTES:
             raise LogError(f"{where}: more than {MAX_MEMBER_BYTES} bytes")
         with _damage(where):
-            data = self._unzstd(info) if info.compress_type == _ZSTD else self._zip.read(info)
+            data = self._unzstd(info) if info.compress_type == _ZSTD else self._unzip(info)
         if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
             raise LogError(f"{where}: damaged, its checksum does not fit; copy the file again")
         return data
+
+    def _unzip(self, info: zipfile.ZipInfo) -> bytes:
+        with self._zip.open(info) as member:
+            return member.read(info.file_size + 1)
 
     def _unzstd(self, info: zipfile.ZipInfo) -> bytes:
         if info.file_size == 0:
@@ -98,12 +103,19 @@ class Archive:
         return data
 
 
+# RuntimeError: the member is encrypted.
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, pa.ArrowException, OSError, ValueError,
+    EOFError, RuntimeError,
+)  # fmt: skip
+
+
 @contextmanager
 def _damage(where: str) -> Iterator[None]:
     try:
         yield
     except NotImplementedError as error:
         raise LogError(f"{where}: packed in a way that is not known here ({error})") from None
-    except (zipfile.BadZipFile, zlib.error, pa.ArrowException, OSError, ValueError, EOFError) as e:
-        reason = " ".join(str(e).split())[:120]
+    except _DAMAGED as error:
+        reason = " ".join(str(error).split())[:120]
         raise LogError(f"{where}: damaged ({reason}); copy the file again") from None

@@ -8,6 +8,7 @@ models or training steps, or holds one draw twice, is refused before anything is
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -16,7 +17,9 @@ from pathshift.errors import DuplicateSamples, LogError
 from pathshift.records import CountTable, Outcome, Problem, ProblemCount, Sample, Verdict, digest
 from pathshift.store.identity import core_hashes
 from pathshift.store.importers.duplicates import Draw, doubled_draws
+from pathshift.store.importers.files import sha256
 from pathshift.store.importers.logged import MAX_FIELD_CHARS, Log, LoggedSample
+from pathshift.store.rows import storable
 
 Duplicates = Literal["error", "drop", "keep"]
 """What to do with draws that stand in a log twice."""
@@ -29,6 +32,7 @@ class _Tally:
     """What is known of one problem while the rows go by."""
 
     problem: Problem
+    asked: tuple[str, str]
     where: str
     draws: list[Draw] = field(default_factory=list)
     numbers: dict[int, str] = field(default_factory=dict)
@@ -58,21 +62,27 @@ class Assembly:
         return all(draw.outcome is not None for draws in self.draws for draw in draws)
 
     @property
+    def unjudged(self) -> tuple[Problem, ...]:
+        """Problems with a sample of which the log does not say what became of it."""
+        pairs = zip(self.problems, self.draws, strict=True)
+        return tuple(p for p, draws in pairs if any(draw.outcome is None for draw in draws))
+
+    @property
     def n_samples(self) -> int:
         """Samples kept."""
         return sum(map(len, self.draws))
 
     def rows(self) -> Iterator[tuple[Problem, Sample, Verdict | None]]:
         """Every sample kept, read again with its text; None where the log holds no verdict."""
-        placing = _Placing(self.log)
-        for _, logged in self.log.samples():
+        placing, files = _Placing(self.log), [sha256(path) for path in self.log.files]
+        places: Counter[tuple[int, str]] = Counter()
+        for shard, logged in self.log.samples():
             problem, number = placing.place(logged)
+            places[shard, problem.id] += 1
             if (problem.id, number) not in self.dropped:
-                yield (
-                    problem,
-                    _sample(logged, problem, number),
-                    _verdict(logged, problem, number),
-                )
+                seed = _seed(files[shard], problem, places[shard, problem.id])
+                sample = _sample(logged, problem, number, seed)
+                yield problem, sample, _verdict(logged, problem, number)
 
     def counts(self, name: str) -> CountTable:
         """Counts by the log's own verdicts.
@@ -201,9 +211,10 @@ class _Placing:
         key: object = own if own is not None else (logged.question, logged.gold)
         tally = self.tallies.get(key)
         if tally is None:
-            tally = self.tallies[key] = _Tally(self._problem(logged), logged.where)
+            asked = (logged.question, logged.gold)
+            tally = self.tallies[key] = _Tally(self._problem(logged), asked, logged.where)
         problem = tally.problem
-        if own is not None and (problem.question, problem.gold) != (logged.question, logged.gold):
+        if own is not None and tally.asked != (logged.question, logged.gold):
             raise LogError(
                 f"{logged.where}: problem {own!r:.80} asks another thing, or has another reference "
                 f"answer, than at {tally.where}; two data sets in one log are not counted together"
@@ -220,8 +231,9 @@ class _Placing:
         tally = self.tallies[
             logged.problem_id if logged.problem_id is not None else (logged.question, logged.gold)
         ]
-        before = tally.numbers.setdefault(number, logged.where)
-        if before is not logged.where:
+        before = tally.numbers.get(number)
+        tally.numbers[number] = logged.where
+        if before is not None:
             raise LogError(
                 f"{logged.where}: sample {number} of problem {problem.id!r:.80} stands at {before} "
                 "already; name one of the two logs, or import them apart and merge the runs"
@@ -250,15 +262,18 @@ class _Placing:
                 raise _mixed("training steps", self._step, (logged.step, logged.where))
 
     def _problem(self, logged: LoggedSample) -> Problem:
-        task = str(self.log.settings.get("task") or self.log.format)
-        problem = Problem(id="", task=task, question=logged.question, gold=logged.gold, source=task)
+        task = storable(str(self.log.settings.get("task") or self.log.format))
+        problem = Problem(
+            id="", task=storable(task), question=storable(logged.question),
+            gold=storable(logged.gold), source=storable(task),
+        )  # fmt: skip
         name = logged.problem_id
         if name is None or not name or len(name) > MAX_ID_CHARS:
             name = f"q-{problem.content_hash[:16]}"
         where = self._ids.setdefault(name, logged.where)
         if where is not logged.where:
             raise LogError(f"{logged.where}: problem {name!r} stands at {where} under another key")
-        return replace(problem, id=name)
+        return replace(problem, id=storable(name))
 
 
 def _digest(text: str) -> bytes:
@@ -272,9 +287,12 @@ def _mixed(what: str, first: tuple[object, str], second: tuple[object, str]) -> 
     )
 
 
-def _sample(logged: LoggedSample, problem: Problem, number: int) -> Sample:
-    # Equal in every import of the same draw, so that merging two imports of it is refused.
-    seed = int(digest("import", problem.content_hash, number, logged.text)[:15], 16)
+def _seed(file: str, problem: Problem, place: int) -> int:
+    """Of the file and the place in it: a draw has one seed in every import, two never share one."""
+    return int(digest("import", file, problem.content_hash, place)[:15], 16)
+
+
+def _sample(logged: LoggedSample, problem: Problem, number: int, seed: int) -> Sample:
     is_failed = logged.outcome is Outcome.FAILED
     return Sample(
         problem_id=problem.id,
@@ -282,7 +300,8 @@ def _sample(logged: LoggedSample, problem: Problem, number: int) -> Sample:
         seed=seed,
         text=logged.text,
         n_tokens=0 if is_failed and logged.n_tokens is None else logged.n_tokens,
-        finish_reason="error" if is_failed else logged.finish_reason,
+        # A text that nobody scored can still be judged; where there is none the draw failed.
+        finish_reason="error" if is_failed and not logged.text else logged.finish_reason,
         detail=logged.detail,
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pathshift.errors import ConfigError, InputError, LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, mapping, needed, peeked_rows
+from pathshift.store.importers.files import each, log_rows, mapping, needed, peeked_rows
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -32,7 +32,7 @@ _LCB_NAME = re.compile(r"(?P<task>[a-z]+)_(?P<n>\d+)_(?P<temperature>\d+(?:\.\d+
 
 
 def _read_evalplus(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
-    tests = options.score or "plus"
+    tests = options.score or ("plus" if _has_plus(peeks) else "base")
     if tests not in ("base", "plus"):
         raise ConfigError(f"--score {tests}: evalplus has the tests base and plus")
 
@@ -50,6 +50,17 @@ def _read_evalplus(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
         judged_by=judge_name("evalplus", tests),
         lacks=("the model", "the sampling parameters", "truncation", "tokens"),
     )
+
+
+def _has_plus(peeks: tuple[Peek, ...]) -> bool:
+    """Whether any plus tests were run; with --base-only every status of theirs is null."""
+    samples = (
+        mapping(sample)
+        for peek in peeks
+        for drawn in mapping(peek.content["eval"]).values()
+        for sample in drawn
+    )
+    return any(sample.get("plus_status") is not None for sample in samples)
 
 
 def _entries(value: object, where: str) -> Sequence[Any]:
@@ -85,8 +96,7 @@ def _evalplus_sample(
 
 def _read_human_eval(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            yield _human_eval_sample(row, options)
+        yield from each(log_rows(peek.path), lambda row: [_human_eval_sample(row, options)])
 
     return Log(
         format="human-eval",
@@ -117,8 +127,7 @@ def _human_eval_sample(row: Row, options: ReadOptions) -> LoggedSample:
 
 def _read_livecodebench(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in peeked_rows(peek):
-            yield from _livecodebench_samples(row, options)
+        yield from each(peeked_rows(peek), lambda row: _livecodebench_samples(row, options))
 
     found = _LCB_NAME.fullmatch(peeks[0].path.name)
     policy = {"temperature": float(found["temperature"])} if found else {}

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pathshift.records import Outcome
 
 MIN_EVIDENCE = 6.0
-"""Tenfold steps of chance: one in a million."""
+"""Tenfold steps of chance: one in a million, over all pairs that are looked at."""
 
 LONG_CHARS = 400
 """Two texts of this length are hardly ever equal by chance,"""
@@ -63,55 +64,80 @@ def doubled_draws(problems: Sequence[Sequence[Draw]]) -> Doubled | None:
     return _told("sample", by_number) if by_number else None
 
 
-Series = tuple[int, list[Placed]]
-"""A sample number or the number of a file, and its draws."""
+@dataclass(slots=True)
+class _Series:
+    """A sample number or the number of a file, with its draws."""
+
+    key: int
+    draws: list[Placed] = field(default_factory=list)
+    texts: Counter[tuple[int, bytes]] = field(default_factory=Counter)
 
 
 def _twins(
     keyed: Sequence[tuple[int, Placed]], said: Sequence[Counter[bytes]]
-) -> list[list[Series]]:
-    """Groups of series that hold the same texts and hardly do so by chance."""
-    series: dict[int, list[Placed]] = {}
+) -> list[tuple[_Series, _Series]]:
+    """Series, each with an earlier one that says all it says and hardly does so by chance."""
+    series: dict[int, _Series] = {}
     for key, placed in keyed:
-        series.setdefault(key, []).append(placed)
-    groups: dict[Hashable, list[Series]] = {}
+        one = series.setdefault(key, _Series(key))
+        one.draws.append(placed)
+        one.texts[placed[0], placed[1].text_digest] += 1
+    pairs = max(1, len(series) * (len(series) - 1) // 2)
+    by_text: dict[tuple[int, bytes], list[_Series]] = {}
+    found = []
     for key in sorted(series):
-        texts = tuple(sorted((index, draw.text_digest) for index, draw in series[key]))
-        groups.setdefault(texts, []).append((key, series[key]))
-    return [
-        twins
-        for twins in groups.values()
-        if len(twins) > 1 and _evidence(twins[0][1], len(twins), said) >= MIN_EVIDENCE
-    ]
+        one = series[key]
+        evidence = _evidence(one, said)
+        if evidence >= math.log10(pairs / len(series)):
+            rarest = min(one.texts, key=lambda text: said[text[0]][text[1]])
+            earlier = (other for other in by_text.get(rarest, ()) if one.texts <= other.texts)
+            twin = next(earlier, None)
+            if twin is not None:
+                found.append((evidence, one, twin))
+                continue
+        for text in one.texts:
+            by_text.setdefault(text, []).append(one)
+    return [(one, twin) for _, one, twin in _surely(found, pairs)]
 
 
-def _evidence(draws: Sequence[Placed], copies: int, said: Sequence[Counter[bytes]]) -> float:
+def _surely(
+    found: list[tuple[float, _Series, _Series]], pairs: int
+) -> list[tuple[float, _Series, _Series]]:
+    """As many of the found as are, taken together, beyond chance.
+
+    So many pairs were looked at that m of them may agree in pairs^m / m! ways: the evidence of all
+    m has to outweigh that.
+    """
+    found = sorted(found, key=lambda one: -one[0])
+    total, kept = 0.0, 0
+    for m, (evidence, _, _) in enumerate(found, 1):
+        total += evidence
+        ways = m * math.log10(pairs) - math.lgamma(m + 1) / math.log(10)
+        if total >= MIN_EVIDENCE + ways:
+            kept = m
+    return sorted(found[:kept], key=lambda one: one[1].key)
+
+
+def _evidence(one: _Series, said: Sequence[Counter[bytes]]) -> float:
     """How unlikely it is that other draws say all this again, in tenfold steps."""
-    mine = Counter((index, draw.text_digest) for index, draw in draws)
-    n_mine = Counter(index for index, _ in draws)
+    n_mine = Counter(index for index, _ in one.draws)
     total = 0.0
-    for index, draw in draws:
-        # Without the copies: this series once, and all that is no copy of it.
-        others = said[index].total() - (copies - 1) * n_mine[index]
-        same = said[index][draw.text_digest] - (copies - 1) * mine[index, draw.text_digest]
-        total += math.log10(others / same)
+    for index, draw in one.draws:
+        # Without one copy of the series: what is left says how usual a text is.
+        others = max(1, said[index].total() - n_mine[index])
+        same = max(1, said[index][draw.text_digest] - one.texts[index, draw.text_digest])
+        total += math.log10(others / same) if others > same else 0.0
         if others == same and draw.n_chars >= LONG_CHARS:
             total += LONG_EVIDENCE
     return total
 
 
-def _told(what: str, found: Sequence[Sequence[Series]]) -> Doubled:
-    (first, draws), (second, _) = found[0][:2]
-    n_problems = len({index for index, _ in draws})
-    extra = sum(len(twins) - 1 for twins in found)
+def _told(what: str, found: Sequence[tuple[_Series, _Series]]) -> Doubled:
+    one, twin = found[0]
+    n_problems = len({index for index, _ in one.draws})
     start = 1 if what == "file" else 0
     return Doubled(
-        f"{what} {second + start} repeats {what} {first + start} word for word in all {n_problems} "
-        f"problems ({extra} such {'copy' if extra == 1 else 'copies'})",
-        frozenset(
-            (index, draw.number)
-            for twins in found
-            for _, copied in twins[1:]
-            for index, draw in copied
-        ),
+        f"{what} {one.key + start} repeats {what} {twin.key + start} word for word in all "
+        f"{n_problems} problems ({len(found)} such {'copy' if len(found) == 1 else 'copies'})",
+        frozenset((index, draw.number) for copied, _ in found for index, draw in copied.draws),
     )

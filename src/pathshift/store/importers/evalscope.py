@@ -13,7 +13,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, mapping, needed, yaml_content
+from pathshift.store.importers.files import each, log_rows, mapping, needed, yaml_content
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -45,7 +45,9 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
 
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
         drawn = _Predictions(peek.path)
-        yield from _with_missing(_sample(row, drawn, score, options) for row in log_rows(peek.path))
+        yield from _with_missing(
+            each(log_rows(peek.path), lambda row: [_sample(row, drawn, score, options)])
+        )
 
     return Log(
         format="evalscope",

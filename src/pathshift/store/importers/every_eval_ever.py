@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, mapping, needed, sibling_json
+from pathshift.store.importers.files import each, log_rows, mapping, needed, sibling_json
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -26,14 +26,13 @@ from pathshift.store.importers.logged import (
 )
 from pathshift.store.rowfiles import Row
 
-NUMBER, FINISH = "sample_index", "finish_reason"
+NUMBER, FINISH, OUTCOME, TOKENS = "sample_index", "finish_reason", "outcome", "output_tokens"
 """Keys of `metadata` in which this package keeps what the format has no field for."""
 
 
 def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            yield _sample(row, options)
+        yield from each(log_rows(peek.path), lambda row: [_sample(row, options)])
 
     path, first = peeks[0].path, peeks[0].first
     about = sibling_json(path.with_name(path.name.replace("_samples.jsonl", ".json")))
@@ -74,6 +73,8 @@ def _sample(row: Row, options: ReadOptions) -> LoggedSample:
     if not error:
         correct = mapping(values["evaluation"]).get("is_correct")
         outcome = settled(verdict_of(correct, row.where, options, "is_correct"), finish)
+        if outcome is Outcome.WRONG and about.get(OUTCOME) == Outcome.UNPARSED.value:
+            outcome = Outcome.UNPARSED
     found = [mapping(entry) for entry in values.get("answer_attribution") or []]
     return LoggedSample(
         problem_id=as_text(values["sample_id"]),
@@ -85,10 +86,18 @@ def _sample(row: Row, options: ReadOptions) -> LoggedSample:
         outcome=outcome,
         answer=as_text(found[-1].get("extracted_value")) if found else None,
         finish_reason=finish,
-        n_tokens=whole(mapping(values.get("token_usage")).get("output_tokens")),
+        n_tokens=_tokens(mapping(values.get("token_usage")), about),
         detail=as_text(error)[:500],
         model=as_text(values.get("model_id")) or None,
     )
+
+
+def _tokens(usage: Mapping[str, Any], about: Mapping[str, Any]) -> int | None:
+    """The format's own count, which needs the prompt's as well, or the one kept in `metadata`."""
+    kept = as_text(about.get(TOKENS))
+    if usage or not (kept.isdecimal() and len(kept) < 10):
+        return whole(usage.get("output_tokens"))
+    return int(kept)
 
 
 FORMAT = LogFormat(

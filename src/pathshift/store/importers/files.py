@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pathshift.errors import InputError, LogError
-from pathshift.store.importers.logged import Peek
+from pathshift.store.importers.logged import LoggedSample, Peek, foreign
 from pathshift.store.rowfiles import Row, Rules, parse_json, read_rows
 
 LOG_RULES = Rules(
-    line_bytes=256_000_000, file_bytes=100_000_000_000, rows=50_000_000, nan=True, lower=False
+    line_bytes=256_000_000,
+    file_bytes=100_000_000_000,
+    rows=50_000_000,
+    nan=True,
+    lower=False,
+    empty=True,
 )
 """A line may hold all samples of a problem, a file those of a whole study."""
 
@@ -69,6 +75,16 @@ def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def each(
+    rows: Iterable[Row], read: Callable[[Row], Iterable[LoggedSample]]
+) -> Iterator[LoggedSample]:
+    """The samples of all rows; a row that cannot be read is named."""
+    for row in rows:
+        with foreign(row.where):
+            samples = list(read(row))
+        yield from samples
+
+
 def json_content(path: Path) -> Any:
     """A whole JSON file; NaN may stand in it."""
     if path.stat().st_size > MAX_JSON_BYTES:
@@ -124,5 +140,12 @@ def _peek_parquet(path: Path) -> Peek:
     try:
         names = pyarrow.parquet.read_schema(path).names
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise LogError(f"{path}: not Parquet ({str(error).splitlines()[0][:160]})") from None
+        reason = " ".join(str(error).split())[:160]
+        raise LogError(f"{path}: not Parquet ({reason})") from None
     return Peek(path=path, keys=frozenset(names))
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,7 +26,7 @@ from pathshift.store.importers import (
     verl,
 )
 from pathshift.store.importers.files import peek
-from pathshift.store.importers.logged import Log, LogFormat, Peek, ReadOptions
+from pathshift.store.importers.logged import Log, LogFormat, Peek, ReadOptions, foreign
 
 FORMATS: dict[str, LogFormat] = {
     form.name: form
@@ -73,15 +73,27 @@ def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> Log:
         raise UnknownName(
             f"format {options.format!r} is not known; there are: {', '.join(FORMATS)}"
         )
+    if not paths:
+        raise LogError("no log is named; give files or folders of one log")
     found = [pair for path in paths for pair in _recognised(path, options.format)]
     _check_one(found, paths)
     _check_distinct([peeked.path for _, peeked in found])
-    return found[0][0].read(tuple(peeked for _, peeked in found), options)
+    with foreign(str(found[0][1].path)):
+        return found[0][0].read(tuple(peeked for _, peeked in found), options)
 
 
 def format_of(peeked: Peek) -> LogFormat | None:
     """The first format that a file is of; None if it is of none."""
-    return next((form for form in FORMATS.values() if form.matches(peeked)), None)
+    return next((form for form in FORMATS.values() if is_of(form, peeked)), None)
+
+
+def is_of(form: LogFormat, peeked: Peek) -> bool:
+    """Whether a file is of a format; one whose fields are of another kind is not."""
+    try:
+        with foreign(str(peeked.path)):
+            return form.matches(peeked)
+    except LogError:
+        return False
 
 
 def _recognised(path: Path, name: str | None) -> list[tuple[LogFormat, Peek]]:
@@ -89,6 +101,8 @@ def _recognised(path: Path, name: str | None) -> list[tuple[LogFormat, Peek]]:
         raise LogError(f"{path} does not exist; give a log, a folder of logs, or a run folder")
     if not path.is_dir():
         peeked = peek(path)
+        if name and name != generic.FORMAT.name and not is_of(FORMATS[name], peeked):
+            raise LogError(f"{path}: not a {name} log (fields: {_fields(peeked)})")
         form = FORMATS[name] if name else format_of(peeked)
         if form is None:
             raise LogError(
@@ -100,7 +114,7 @@ def _recognised(path: Path, name: str | None) -> list[tuple[LogFormat, Peek]]:
     for file in log_files(path):
         peeked = peek(file)
         form = format_of(peeked)
-        if form is not None and (name is None or form.name == name):
+        if form is not None and name in (None, form.name):
             found.append((form, peeked))
     if not found:
         raise LogError(f"{path}: holds no log of a format known here; name the file itself")

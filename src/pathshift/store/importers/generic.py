@@ -12,7 +12,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import peeked_rows
+from pathshift.store.importers.files import each, peeked_rows
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -46,6 +46,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "n_tokens": ("n_tokens", "num_tokens", "completion_tokens", "response_length"),
     "entropy": ("entropy", "mean_entropy"),
     "error": ("error",),
+    "outcome": ("outcome",),
 }  # fmt: skip
 """Role -> names under which it is looked for, in this order."""
 
@@ -92,9 +93,20 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
             "text=NAME and gold=NAME to have it judged"
         )
 
+    found: dict[tuple[str, ...], Mapping[str, str]] = {}
+
+    def columns_in(row: Row) -> Mapping[str, str]:
+        """Also those that the first row did not have: a log grows columns."""
+        keys = tuple(row.values)
+        if keys not in found:
+            found[keys] = {**columns_of(frozenset(keys), {}), **columns}
+        return found[keys]
+
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in peeked_rows(peek, sorted(set(columns.values()))):
-            yield from _samples(row, columns, options)
+        wanted = sorted(set(columns.values())) if peek.path.suffix == ".parquet" else None
+        yield from each(
+            peeked_rows(peek, wanted), lambda row: _samples(row, columns_in(row), options)
+        )
 
     judge = columns.get("correct", "")
     return Log(
@@ -143,6 +155,8 @@ def _sample(
         outcome = verdict_of(_flag(values["correct"]), where, options, columns["correct"])
         outcome = settled(outcome, finish)
         detail = "no score" if outcome is Outcome.FAILED else ""
+    if as_text(values.get("outcome")) in set(Outcome):
+        outcome = Outcome(as_text(values["outcome"]))
     if values.get("error"):
         outcome, detail = Outcome.FAILED, as_text(values["error"])[:500]
     identity = values.get("id")
@@ -156,14 +170,14 @@ def _sample(
         gold=_gold(values.get("gold")),
         text=completion_text(values.get("text")),
         where=where,
-        number=whole(values.get("number")),
+        number=whole(_flag(values.get("number"))),
         outcome=outcome,
         finish_reason=finish,
-        n_tokens=whole(values.get("n_tokens")),
+        n_tokens=whole(_flag(values.get("n_tokens"))),
         entropy=entropy if isinstance(entropy, float) else None,
         detail=detail,
         model=as_text(values["model"]) if values.get("model") else None,
-        step=whole(values.get("step")),
+        step=whole(_flag(values.get("step"))),
     )
 
 

@@ -23,6 +23,7 @@ from pathshift.store.importers.logged import (
     Peek,
     ReadOptions,
     as_text,
+    foreign,
     judge_name,
     settled,
     verdict_of,
@@ -51,7 +52,9 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
         model = as_text(headers[peek.path].get("model"))
         for sample, where in _raw_samples(peek):
-            yield _sample(sample, where, model, score, options)
+            with foreign(where):
+                logged = _sample(sample, where, model, score, options)
+            yield logged
 
     return Log(
         format="inspect",

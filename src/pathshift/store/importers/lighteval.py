@@ -14,7 +14,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, mapping, needed, sibling_json
+from pathshift.store.importers.files import each, log_rows, mapping, needed, sibling_json
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -38,34 +38,36 @@ def _matches(peek: Peek) -> bool:
 
 
 def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
-    first = next(log_rows(peeks[0].path), None)
-    if first is None:
-        raise LogError(f"{peeks[0].path}: holds no rows")
-    metrics = [name for name, value in mapping(first.values["metric"]).items() if value is not None]
-    n = len(mapping(first.values["model_response"]).get("text") or [])
-    metric = _metric(metrics, options, peeks[0].path) if n == 1 else None
-
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            needed(row, "doc", "metric", "model_response")
-            yield from _samples(row, metric, options)
+        yield from each(log_rows(peek.path), lambda row: _samples(row, options))
 
     return Log(
         format="lighteval",
         peeks=peeks,
         samples_in=samples_in,
         settings={**_settings(peeks[0].path), **_reported(peeks)},
-        judged_by=judge_name("lighteval", metric) if metric else "",
+        judged_by=_judge(peeks, options),
         lacks=("truncation",),
     )
 
 
-def _metric(metrics: list[str], options: ReadOptions, path: Path) -> str:
+def _judge(peeks: tuple[Peek, ...], options: ReadOptions) -> str:
+    """Whose verdicts the log holds; empty if every document has several samples."""
+    for peek in peeks:
+        row = next(log_rows(peek.path), None)
+        if row is not None and len(mapping(row.values["model_response"]).get("text") or []) == 1:
+            return judge_name("lighteval", _metric(row, options))
+    return ""
+
+
+def _metric(row: Row, options: ReadOptions) -> str:
+    """The metric that judges a document of one sample."""
+    metrics = [name for name, value in mapping(row.values["metric"]).items() if value is not None]
     chosen = [name for name in metrics if options.score in (None, name)]
     if len(chosen) != 1:
         raise LogError(
-            f"{path}: metrics {', '.join(metrics) or 'none'}; say with --score which tells right "
-            "from wrong"
+            f"{row.where}: metrics {', '.join(metrics) or 'none'}; say with --score which tells "
+            "right from wrong"
         )
     return chosen[0]
 
@@ -100,13 +102,15 @@ def _reported(peeks: tuple[Peek, ...]) -> dict[str, Any]:
     return {"declared_n": declared, "drawn_n": drawn, "reported": reported}
 
 
-def _samples(row: Row, metric: str | None, options: ReadOptions) -> Iterator[LoggedSample]:
+def _samples(row: Row, options: ReadOptions) -> Iterator[LoggedSample]:
+    needed(row, "doc", "metric", "model_response")
     doc, response = mapping(row.values["doc"]), mapping(row.values["model_response"])
+    texts, tokens = response.get("text") or [], response.get("output_tokens") or []
     outcome: Outcome | None = None
-    if metric is not None:
+    if len(texts) == 1:
+        metric = _metric(row, options)
         outcome = verdict_of(mapping(row.values["metric"]).get(metric), row.where, options, metric)
-    tokens = response.get("output_tokens") or []
-    for number, text in enumerate(response.get("text") or []):
+    for number, text in enumerate(texts):
         yield LoggedSample(
             problem_id=f"{as_text(doc.get('task_name'))}-{as_text(doc.get('id'))}",
             number=number,
@@ -116,7 +120,7 @@ def _samples(row: Row, metric: str | None, options: ReadOptions) -> Iterator[Log
             where=row.where,
             outcome=outcome,
             n_tokens=len(tokens[number]) if number < len(tokens) and tokens[number] else None,
-            detail=f"no {metric}" if outcome is Outcome.FAILED else "",
+            detail="no score" if outcome is Outcome.FAILED else "",
         )
 
 

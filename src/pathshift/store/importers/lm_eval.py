@@ -15,7 +15,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, mapping, needed, sibling_json
+from pathshift.store.importers.files import each, log_rows, mapping, needed, sibling_json
 from pathshift.store.importers.generic import ALIASES
 from pathshift.store.importers.logged import (
     Log,
@@ -41,24 +41,21 @@ def _matches(peek: Peek) -> bool:
 
 def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     tasks = {peek.path: _task(peek.path) for peek in peeks}
-    n = len(_texts(peeks[0].first))
     scores = {peek.path: _score(peek.first, peek.path, options) for peek in peeks}
 
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
         name, metric = scores[peek.path]
-        for row in log_rows(peek.path):
-            needed(row, "doc_id", "doc", "resps")
-            if row.values.get("filter", name) == name:
-                yield from _samples(row, tasks[peek.path], metric if n == 1 else None, options)
+        rows = (row for row in log_rows(peek.path) if row.values.get("filter", name) == name)
+        yield from each(rows, lambda row: _samples(row, tasks[peek.path], metric, options))
 
     name, metric = scores[peeks[0].path]
-
+    is_judged = any(len(_texts(peek.first)) == 1 for peek in peeks)
     return Log(
         format="lm-eval",
         peeks=peeks,
         samples_in=samples_in,
         settings=_settings(peeks[0], ", ".join(sorted(set(tasks.values())))),
-        judged_by=judge_name("lm-eval", f"{metric},{name}") if n == 1 else "",
+        judged_by=judge_name("lm-eval", f"{metric},{name}") if is_judged else "",
         lacks=("truncation", "tokens"),
     )
 
@@ -117,15 +114,15 @@ def _likeliest(resps: Sequence[Any]) -> str:
     return str(values.index(max(values)))
 
 
-def _samples(
-    row: Row, task: str, metric: str | None, options: ReadOptions
-) -> Iterator[LoggedSample]:
+def _samples(row: Row, task: str, metric: str, options: ReadOptions) -> Iterator[LoggedSample]:
+    needed(row, "doc_id", "doc", "resps")
     values = row.values
     doc = mapping(values["doc"])
     outcome: Outcome | None = None
-    if metric is not None:
+    texts = _texts(values)
+    if len(texts) == 1:
         outcome = verdict_of(values.get(metric), row.where, options, metric)
-    for number, text in enumerate(_texts(values)):
+    for number, text in enumerate(texts):
         yield LoggedSample(
             problem_id=f"{task}-{as_text(values['doc_id'])}",
             number=number,

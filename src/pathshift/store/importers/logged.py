@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,28 @@ from pathshift.records import Outcome
 
 MAX_FIELD_CHARS = 1_000_000
 """Longest text of a field; 128k tokens are about half of it."""
+
+
+SHAPE_ERRORS = (
+    TypeError, AttributeError, KeyError, IndexError, ValueError, OverflowError, RecursionError,
+)  # fmt: skip
+"""What reading a field of another kind than the format's ends in."""
+
+
+@contextmanager
+def foreign(where: str) -> Iterator[None]:
+    """Around the reading of one row: a field of an unexpected kind is the log's fault, and named.
+
+    Readers take the fields of a format as its tools write them; a file is under no such obligation.
+    """
+    try:
+        yield
+    except SHAPE_ERRORS as error:
+        reason = " ".join(str(error).split())[:120]
+        raise LogError(
+            f"{where}: a field is not of the kind that this format has ({reason}); "
+            "is it another format? --format names one"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +144,9 @@ class Log:
     def samples(self) -> Iterator[tuple[int, LoggedSample]]:
         """All samples, each with the number of its file, from 0."""
         for shard, peek in enumerate(self.peeks):
-            for sample in self.samples_in(peek):
-                yield shard, sample
+            with foreign(str(peek.path)):
+                for sample in self.samples_in(peek):
+                    yield shard, sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +188,8 @@ def verdict_of(correct: object, where: str, options: ReadOptions, name: str) -> 
         return Outcome.CORRECT if correct >= options.threshold else Outcome.WRONG
     if correct not in (0, 1):
         raise LogError(
-            f"{where}: {name}={correct:g} is a reward, not right or wrong; say from which value on "
-            "a sample is right (--threshold), or which column says so (--score)"
+            f"{where}: {name}={as_text(correct)[:40]} is a reward, not right or wrong; say from "
+            "which value on a sample is right (--threshold), or which column says so (--score)"
         )
     return Outcome.CORRECT if correct == 1 else Outcome.WRONG
 

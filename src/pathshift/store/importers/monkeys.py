@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pathshift.errors import LogError
 from pathshift.store.importers.files import mapping, yaml_content
@@ -60,12 +60,19 @@ def _samples(peek: Peek, options: ReadOptions) -> Iterator[LoggedSample]:
         yield LoggedSample(
             problem_id=peek.path.stem,
             number=number,
-            question=as_text(problem.get("question") or problem.get("prompt")),
-            gold=reference(problem.get("gt_answer")),
-            text=as_text(text),
+            question=as_text(_plain(problem.get("question") or problem.get("prompt"), where)),
+            gold=reference(_plain(problem.get("gt_answer"), where)),
+            text=as_text(_plain(text, where)),
             where=where,
             outcome=verdict_of(grades[number], where, options, "is_corrects") if grades else None,
         )
+
+
+def _plain(value: object, where: str) -> object:
+    """A text or a number: YAML can fold a million lists into a few lines."""
+    if isinstance(value, Mapping | list | tuple | set):
+        raise LogError(f"{where}: a text is expected, got a list or a mapping")
+    return value
 
 
 FORMAT = LogFormat(

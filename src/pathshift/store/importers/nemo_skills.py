@@ -14,7 +14,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, needed
+from pathshift.store.importers.files import each, log_rows, needed
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -48,8 +48,7 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
 
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
         seed = _seed(peek.path)
-        for row in log_rows(peek.path):
-            yield _sample(row, seed, score, options)
+        yield from each(log_rows(peek.path), lambda row: [_sample(row, seed, score, options)])
 
     return Log(
         format="nemo-skills",

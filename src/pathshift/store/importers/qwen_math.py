@@ -12,7 +12,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, needed
+from pathshift.store.importers.files import each, log_rows, needed
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -36,8 +36,7 @@ def _matches(peek: Peek) -> bool:
 
 def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            yield from _samples(row, options)
+        yield from each(log_rows(peek.path), lambda row: _samples(row, options))
 
     found = _NAME.fullmatch(peeks[0].path.stem)
     policy = {"temperature": float(found["t"]), "seed": int(found["seed"])} if found else {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pathshift.store.importers.files import log_rows, mapping, needed
+from pathshift.store.importers.files import each, log_rows, mapping, needed
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -28,8 +28,7 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     score = options.score or "is_correct"
 
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            yield _sample(row, score, options)
+        yield from each(log_rows(peek.path), lambda row: [_sample(row, score, options)])
 
     return Log(
         format="scorio",

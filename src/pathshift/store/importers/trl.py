@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pathshift.errors import LogError
-from pathshift.store.importers.files import log_rows, needed
+from pathshift.store.importers.files import each, log_rows, needed
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -41,8 +41,7 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     gold = next((name for name in _GOLD if name in peeks[0].keys), None)
 
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            yield _sample(row, column, gold, options)
+        yield from each(log_rows(peek.path), lambda row: [_sample(row, column, gold, options)])
 
     return Log(
         format="trl",

@@ -14,7 +14,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import log_rows, mapping, needed, sibling_json
+from pathshift.store.importers.files import each, log_rows, mapping, needed, sibling_json
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -37,8 +37,7 @@ _GOLD = ("answer", "gold", "solution", "ground_truth", "target")
 
 def _read_traces(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            yield _episode(row, options)
+        yield from each(log_rows(peek.path), lambda row: [_episode(row, options)])
 
     trace = mapping(next(iter(peeks[0].first["traces"]), {}))
     agent = mapping(mapping(trace.get("agent")).get("config"))
@@ -109,8 +108,7 @@ def _read_legacy(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
         options = replace(options, threshold=float(passes))
 
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
-        for row in log_rows(peek.path):
-            yield _rollout(row, options)
+        yield from each(log_rows(peek.path), lambda row: [_rollout(row, options)])
 
     policy = mapping(about.get("sampling_args"))
     version = as_text(mapping(about.get("version_info")).get("vf_version"))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pathshift.store.importers.files import log_rows, needed
+from pathshift.store.importers.files import each, log_rows, needed
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -21,6 +21,7 @@ from pathshift.store.importers.logged import (
     ReadOptions,
     as_text,
     judge_name,
+    reference,
     settled,
     verdict_of,
     whole,
@@ -39,10 +40,7 @@ def _read(peeks: tuple[Peek, ...], options: ReadOptions) -> Log:
 
     def samples_in(peek: Peek) -> Iterator[LoggedSample]:
         last = _last_outputs(peek)
-        for row in log_rows(peek.path):
-            rollout, output = _rollout(row.values)
-            if output == last.get(rollout, output):
-                yield _sample(row, column, options)
+        yield from each(log_rows(peek.path), lambda row: _samples(row, last, column, options))
 
     return Log(
         format="verl",
@@ -82,6 +80,15 @@ def _last_outputs(peek: Peek) -> dict[str, int]:
     return last
 
 
+def _samples(
+    row: Row, last: Mapping[str, int], column: str, options: ReadOptions
+) -> Iterator[LoggedSample]:
+    """The sample of a row, unless its rollout goes on in another row."""
+    rollout, output = _rollout(row.values)
+    if output == last.get(rollout, output):
+        yield _sample(row, column, options)
+
+
 def _sample(line: Row, column: str, options: ReadOptions) -> LoggedSample:
     needed(line, column, "input", "output")
     row, where = line
@@ -90,7 +97,7 @@ def _sample(line: Row, column: str, options: ReadOptions) -> LoggedSample:
     has_answer = "pred" not in row or row["pred"] not in _NO_ANSWER
     return LoggedSample(
         question=as_text(row["input"]),
-        gold=as_text(row.get("gts")),
+        gold=reference(row.get("gts")),
         text=as_text(row["output"]),
         where=where,
         outcome=settled(outcome, finish, has_answer=has_answer),
