@@ -1,8 +1,10 @@
 # make demo   the main job: installs, re-analyses released counts, samples a 135M model
 # make test   installs what the tests need and passes them
 # make check  format, lint, types, import layers
+# make test-tools   exports, read by the tools they are for in an environment of their own
 # make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
-# make bench, study-interval, study-band, study-watch   where the numbers in docs/log.md come from
+# make bench, study-interval, study-band, study-watch
+#             where the numbers in docs/log.md come from
 #
 # On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
 # download: make demo TORCH_INDEX=<its address>
@@ -10,6 +12,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
+TOOLS ?= .venv-tools
 TORCH_INDEX ?=
 
 BIN := $(VENV)/bin
@@ -17,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-gym check docs bench study-interval study-band study-watch format clean
+.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-watch format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -36,6 +39,13 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test-tools: $(VENV)/core.stamp $(TOOLS)/tools.stamp
+	@rm -rf build/exports
+	$(BIN)/python -m tests.tools.make_exports build/exports
+	$(TOOLS)/bin/python tests/tools/check_passk.py build/exports
+	$(TOOLS)/bin/python tests/tools/check_every_eval_ever.py build/exports
+	$(TOOLS)/bin/python tests/tools/check_inspect.py build/exports
 
 test-gym: $(VENV)/dev.stamp
 	@$(INSTALL) --editable '.[gym]'
@@ -63,7 +73,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) pathshift-demo
+	rm -rf $(VENV) $(TOOLS) build/exports pathshift-demo
 
 $(VENV)/core.stamp: $(INPUTS)
 	@test -n "$(PYTHON)" || { echo "pathshift needs Python 3.11 or newer; make PYTHON=... names one"; exit 1; }
@@ -78,4 +88,11 @@ $(VENV)/hf.stamp: $(VENV)/core.stamp
 
 $(VENV)/dev.stamp: $(VENV)/hf.stamp
 	@$(INSTALL) --editable '.[hf,math,train,dev]'
+	@touch $@
+
+$(TOOLS)/tools.stamp: tests/tools/requirements.txt
+	@echo "Making $(TOOLS) and installing the tools that read our exports ..."
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--ignore-requires-python --requirement tests/tools/requirements.txt
 	@touch $@

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from pathshift.cli import (
     compare,
     demo,
+    export,
     import_log,
     lab,
     merge,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "merge": merge.merge,
     "compare": compare.compare,
     "import": import_log.import_log,
+    "export": export.export,
     "watch": watch.watch,
     "models": models.app,
     "tasks": tasks.tasks,

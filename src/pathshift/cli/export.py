@@ -1,0 +1,205 @@
+"""pathshift export: samples, or counts, as other tools read them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pathshift.cli.log_flags import (
+    ColumnFlag,
+    DuplicatesFlag,
+    FormatFlag,
+    ScoreFlag,
+    ThresholdFlag,
+    source_of,
+)
+from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
+
+if TYPE_CHECKING:
+    from pathshift.records import CountTable
+    from pathshift.rollout.ingest import Source
+    from pathshift.store.exporters.formats import ExportFormat
+    from pathshift.store.exporters.judged import Exported, Judged, JudgedSample
+
+    _Given = tuple[CountTable, Callable[[], Iterable[JudgedSample]]]
+
+_YEAR_10000 = 253_402_300_799
+_NEXT = {
+    "passk": "passk-inference --base {path} --rl OTHER",
+    "every-eval-ever": "every_eval_ever validate {path}",
+    "csv": "pathshift compare {path} OTHER",
+    "parquet": "pathshift compare {path} OTHER",
+    "inspect": "inspect view --log-dir {folder}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What a user says of samples that they do not say themselves."""
+
+    model: str | None
+    made_at: int
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="Run folder, log of another tool, or counts.")],
+    to: Annotated[
+        str, typer.Option("--to", help="passk, every-eval-ever, csv, parquet or inspect.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="New file; for every-eval-ever and inspect it may be a folder."),
+    ],
+    verifier: Annotated[
+        str | None, typer.Option(help="Whose verdicts to write. [default: the run's or log's own]")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="What to call the model; every-eval-ever needs DEVELOPER/NAME."),
+    ] = None,
+    retrieved: Annotated[
+        int | None,
+        typer.Option(
+            metavar="UNIX_SECONDS", min=0, max=_YEAR_10000,
+            help="Time to write into every-eval-ever and inspect files. [default: now]",
+        ),
+    ] = None,
+    form: FormatFlag = None,
+    score: ScoreFlag = None,
+    threshold: ThresholdFlag = None,
+    column: ColumnFlag = None,
+    duplicates: DuplicatesFlag = "error",
+    json: JsonFlag = None,
+    quiet: QuietFlag = False,
+) -> None:  # fmt: skip
+    """Write samples and verdicts as another tool reads them, whole or not at all.
+
+    passk: counts for passk-inference. every-eval-ever: its two files under data/. csv, parquet: one
+    row a sample. inspect: a log for `inspect view`. Counts can go to passk, csv and parquet. What a
+    log does not say of its samples is judged first, as by `pathshift compare`.
+
+    Example: pathshift export runs/a --to inspect --out logs
+
+    Example: pathshift export val/400.jsonl --to passk --out step400.jsonl
+    """
+    from pathshift.store.exporters.formats import format_for
+
+    chosen = format_for(to, out)
+    given = source_of(form, score, threshold, column, verifier, duplicates)
+    made_at = int(time.time()) if retrieved is None else retrieved
+    written = _written(source, out, chosen, to, given, _Labels(model, made_at))
+    speaker = Speaker(json, quiet=quiet)
+    for line in _lines(written, to):
+        speaker.say(line)
+    last = written.paths[-1]
+    speaker.advise(f"next: {_NEXT[to].format(path=last, folder=last.parent)}")
+    speaker.result(
+        {
+            "format": to,
+            "files": [str(path) for path in written.paths],
+            "problems": written.n_problems,
+            "samples": written.n_samples,
+            "failed": written.failed,
+            "left_out": written.left_out,
+            "notes": list(written.notes),
+        }
+    )
+
+
+def _written(
+    source: Path, out: Path, chosen: ExportFormat, to: str, given: Source, labels: _Labels
+) -> Exported:
+    """The export of samples, or of counts where there is nothing else."""
+    from pathshift.errors import InputError
+    from pathshift.store.countfiles import is_counts, read_counts
+    from pathshift.store.manifest import is_run
+
+    if is_run(source) or not is_counts(source):
+        return chosen.write(_judged(source, given, labels), out)
+    if chosen.write_counts is None:
+        raise InputError(
+            f"{source} holds counts, and {to} is made of samples; give a run folder or a log, or "
+            "use --to passk, csv or parquet"
+        )
+    return chosen.write_counts(read_counts(source, verifier=given.verifier), out)
+
+
+def _judged(path: Path, given: Source, labels: _Labels) -> Judged:
+    """The samples at a path with their counts."""
+    from pathshift.store.exporters.judged import Judged
+    from pathshift.store.manifest import is_run
+
+    table, rows = _of_run(path, given) if is_run(path) else _of_log(path, given)
+    return Judged(
+        table=table,
+        rows=rows,
+        model=labels.model or str(table.settings.get("model") or ""),
+        made_at=labels.made_at,
+        rates=_rates(table),
+    )
+
+
+def _rates(table: CountTable) -> Mapping[int, list[float]]:
+    """pass@k of every judged problem at the powers of two and at the smallest n."""
+    import numpy as np
+
+    from pathshift.stats.passk import miss_table
+
+    counts = [count for count in table.counts if count.n]
+    if not counts:
+        return {}
+    n, c = np.array([count.n for count in counts]), np.array([count.c for count in counts])
+    k_max = int(n.min())
+    solved = 1 - miss_table(n, c, k_max)
+    powers = {2**i for i in range(k_max.bit_length())}
+    return {k: solved[:, k - 1].tolist() for k in sorted(powers | {k_max})}
+
+
+def _of_run(path: Path, given: Source) -> _Given:
+    from pathshift.store.counts import run_counts
+    from pathshift.store.exporters.runs import run_rows
+
+    table = run_counts(path, verifier=given.verifier)
+    return table, lambda: run_rows(path, str(table.settings["verifier"]))
+
+
+def _of_log(path: Path, given: Source) -> _Given:
+    """As the log says, or judged once where it does not say or a verifier is named."""
+    from pathshift.rollout.ingest import default_verifier, judged, open_source
+
+    log = open_source(path, given)
+    if log.is_judged and given.verifier is None:
+        table = log.counts(str(path))
+        return table, lambda: ((p, s, v) for p, s, v in log.rows() if v is not None)
+    verifier = given.verifier or default_verifier(log)
+    verdicts = {(v.problem_id, v.sample_no): v for v in judged(log, given.verifier)}
+    outcomes = [
+        [verdicts[problem.id, draw.number].outcome for draw in draws]
+        for problem, draws in zip(log.problems, log.draws, strict=True)
+    ]
+    table = log.count_table(str(path), outcomes, verifier)
+
+    def rows() -> Iterator[JudgedSample]:
+        for problem, sample, _ in log.rows():
+            verdict = verdicts.get((problem.id, sample.sample_no))
+            if verdict is not None:  # else the log has grown since, which the writer finds out
+                yield problem, sample, verdict
+
+    return table, rows
+
+
+def _lines(written: Exported, to: str) -> list[str]:
+    """What was written, and what was not."""
+    lines = [
+        *map(str, written.paths),
+        f"{written.n_samples:,} samples of {written.n_problems:,} problems as {to}"
+        + (f", {written.failed:,} failed" if written.failed else ""),
+    ]
+    if written.left_out:
+        lines.append(f"left out {written.left_out:,} problems without a judged sample")
+    return [*lines, *written.notes]
