@@ -149,11 +149,20 @@ class CountTable:
     Attributes:
         name: What to call it in a table: a path or a model spec.
         settings: What is known of how it was made (model, template, policy, ...), as JSON values.
+            `stopping` holds the rule that ended each problem (pilot, successes, cap), if one did.
     """
 
     name: str
     counts: tuple[ProblemCount, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a rule that looked at the outcomes ended each problem.
+
+        Then n depends on c, and whoever takes (n, c) for a plain count is misled.
+        """
+        return self.settings.get("stopping") is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,16 +54,17 @@ def survives(
     *,
     slow: tuple[object, ...] = (),
     longest_s: float | None = None,
+    kills: int = KILLS,
 ) -> None:
     """Without `longest_s` the whole run's own time sets it, so that all kills fall within a run."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = pathshift("sample", *arguments, "--out", whole, "--json", "-")
     assert done.returncode == 0, done.stderr
     if longest_s is None:
-        longest_s = 0.9 * json.loads(done.stdout)["runs"][0]["seconds"] / KILLS
+        longest_s = 0.9 * json.loads(done.stdout)["runs"][0]["seconds"] / kills
     rng = random.Random(20)
-    hits = sum(killed((*arguments, *slow), broken, rng, longest_s) for _ in range(KILLS))
-    assert hits >= KILLS - 2
+    hits = sum(killed((*arguments, *slow), broken, rng, longest_s) for _ in range(kills))
+    assert hits >= kills - 2
     kept = len(RunFolder(broken).samples())
     done = pathshift("sample", *arguments, "--out", broken)
     assert done.returncode == 0, done.stderr
@@ -74,6 +75,12 @@ def survives(
 
 def test_fake_model_killed_twenty_times(tmp_path: Path) -> None:
     survives(FAKE, tmp_path, slow=("-M", "delay=0.01"), longest_s=0.6)
+
+
+def test_a_run_that_stops_by_a_rule_killed_six_times(tmp_path: Path) -> None:
+    rule = ("--model", "fake:base", "--tasks", "arithmetic", "--n", 64, "--limit", 60,
+            "--pilot", 4, "--stop-at", 2)  # fmt: skip
+    survives(rule, tmp_path, slow=("-M", "delay=0.01"), longest_s=0.9, kills=6)
 
 
 @pytest.mark.model

@@ -15,8 +15,9 @@ from pathshift.errors import ConfigError, ConfigMismatch, UnknownName
 from pathshift.models.fake import FakeModel
 from pathshift.models.protocol import Completion, Message, ModelInfo, Request
 from pathshift.records import Outcome
+from pathshift.rollout.course import Course
 from pathshift.rollout.plan import Plan, SampleConfig, make_plan
-from pathshift.rollout.sampling import draw_samples, pending, verify_run
+from pathshift.rollout.sampling import draw_samples, verify_run
 from pathshift.rollout.tasks import TASKS, task_named
 from pathshift.rollout.templates import MARK
 from pathshift.store.counts import run_counts
@@ -136,14 +137,16 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
         draw_samples(plan_of(name="tuned"), FakeModel(name="tuned"), tmp_path)
 
 
-def test_units_cover_what_is_missing_once(tmp_path: Path) -> None:
-    plan = plan_of(replace(ARITHMETIC, n=70, limit=2))
-    kept = {(plan.problems[0].id, i) for i in range(0, 70, 2)}
-    units = list(pending(plan, kept, 70))
-    drawn = [(unit.problem.id, number) for unit in units for number in unit.numbers]
-    assert len(drawn) == len(set(drawn)) == 140 - 35
-    assert not set(drawn) & kept
-    assert max(len(unit.numbers) for unit in units) == 32
+def test_units_cover_what_is_missing_once() -> None:
+    kept = dict.fromkeys(range(0, 70, 2), Outcome.WRONG)
+    course, units = Course(70, None, kept), list[tuple[int, ...]]()
+    assert course.left == 35
+    while numbers := course.next_numbers():
+        units.append(numbers)
+        assert course.take(dict.fromkeys(numbers, Outcome.WRONG)) == set(numbers)
+    assert sorted(sum(units, ())) == list(range(1, 70, 2))
+    assert max(map(len, units)) == 32
+    assert course.left == 0
 
 
 @dataclass

@@ -87,7 +87,9 @@ def notes_on(
             f"{len(pair.left_out)} problems have no judged sample on one side and are left out: "
             f"{', '.join(pair.left_out[:3])}"
         )
-    sizes = {p.n for table in (pair.base, pair.tuned) for p in table.counts}
+    lines += _stopping_notes(pair)
+    plain = [table for table in (pair.base, pair.tuned) if not table.is_stopped]
+    sizes = {p.n for table in plain for p in table.counts}
     if len(sizes) > 1:
         lines.append(
             f"problems have {min(sizes)} to {max(sizes)} judged samples; k goes to the smallest, "
@@ -97,6 +99,38 @@ def notes_on(
         note = getattr(pair, side).settings.get("note")
         if note and note not in lines:
             lines.append(str(note))
+    return lines
+
+
+def has_bounds(pair: Pair) -> bool:
+    """Whether failed samples can be counted as right and as wrong: some failed, no rule looked on.
+
+    Under a stopping rule another outcome would have let sampling go on or end elsewhere.
+    """
+    tables = (pair.base, pair.tuned)
+    return _has_failed(pair) and not any(table.is_stopped for table in tables)
+
+
+def _has_failed(pair: Pair) -> bool:
+    return any(p.failed for table in (pair.base, pair.tuned) for p in table.counts)
+
+
+def _stopping_notes(pair: Pair) -> list[str]:
+    lines = []
+    for side, table in (("base", pair.base), ("tuned", pair.tuned)):
+        if not table.is_stopped:
+            continue
+        rule = table.settings["stopping"]
+        share = sum(p.n + (p.failed or 0) for p in table.counts) / rule["cap"] / len(table.counts)
+        lines.append(
+            f"{side}: each problem stopped at {rule['successes']} successes after a pilot of "
+            f"{rule['pilot']}, or at {rule['cap']} draws ({share:.0%} of all); pass@k by path "
+            "counting, without bias; shares of samples lean towards hard problems"
+        )
+    if lines and _has_failed(pair):
+        lines.append(
+            "no bounds for failed samples: judged otherwise, sampling would have stopped elsewhere"
+        )
     return lines
 
 

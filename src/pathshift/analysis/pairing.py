@@ -11,7 +11,9 @@ import numpy as np
 
 from pathshift.errors import CountsError
 from pathshift.records import CountTable, ProblemCount
+from pathshift.stats.drawn import Drawn
 from pathshift.stats.passk import FloatArray, IntArray
+from pathshift.stats.stopping import StoppingRule
 from pathshift.store.countfiles import count_table, is_counts, read_counts
 from pathshift.store.importers.assemble import assemble
 from pathshift.store.importers.formats import open_log
@@ -52,11 +54,31 @@ class Pair:
         table: CountTable = getattr(self, side)
         return np.array([(p.n, p.c) for p in table.counts], dtype=np.int64)
 
+    def drawn(self, side: str) -> Drawn:
+        """One side's counts and what ended its draws."""
+        return drawn(getattr(self, side))
+
     def with_failed(self, side: str, *, right: bool) -> IntArray:
         """As `counts`, with the failed samples counted as right or as wrong."""
         table: CountTable = getattr(self, side)
         rows = [(p.n + (p.failed or 0), p.c + right * (p.failed or 0)) for p in table.counts]
         return np.array(rows, dtype=np.int64)
+
+    def clusters(self) -> IntArray | None:
+        """Number of each problem's cluster, from 0; None if no two problems share one.
+
+        A problem without a cluster is its own; where the two sides differ the base's counts.
+        """
+        pairs = zip(self.base.counts, self.tuned.counts, strict=True)
+        names = [
+            (b.source, b.cluster) if b.cluster is not None else (t.source, t.cluster)
+            if t.cluster is not None else (b.id, None)
+            for b, t in pairs
+        ]  # fmt: skip
+        numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        if len(numbers) == len(names):
+            return None
+        return np.array([numbers[name] for name in names], dtype=np.int64)
 
     def floors(self) -> FloatArray | None:
         """Null policy's success probability by problem; None unless every problem states one."""
@@ -64,6 +86,29 @@ class Pair:
         floors = [b.floor if b.floor is not None else t.floor for b, t in pairs]
         known = [floor for floor in floors if floor is not None]
         return np.array(known) if len(known) == len(floors) else None
+
+
+def drawn(table: CountTable) -> Drawn:
+    """A table's counts and what ended its draws.
+
+    Raises:
+        CountsError: its stopping rule is none, or a problem does not stand where the rule stops.
+    """
+    columns = [(p.n, p.c, p.failed or 0) for p in table.counts]
+    n, c, failed = np.array(columns, dtype=np.int64).reshape(-1, 3).T
+    if not table.is_stopped:
+        return Drawn(n=n, c=c, failed=failed)
+    try:
+        found = Drawn(
+            n=n, c=c, failed=failed, rule=StoppingRule.from_settings(table.settings["stopping"])
+        )
+        found.shares()
+    except ValueError as error:
+        raise CountsError(
+            f"{table.name}: {error}; if sampling was interrupted, run the same command again to "
+            "finish it"
+        ) from error
+    return found
 
 
 def load(source: Counts, *, name: str, verifier: str | None = None) -> CountTable:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from pathshift.analysis.comparison import versions
-from pathshift.analysis.pairing import Pair, pair_up
+from pathshift.analysis.pairing import Pair, drawn, pair_up
 from pathshift.analysis.result import plain_values
 from pathshift.analysis.verdict import allowed_by_floor
 from pathshift.errors import ConfigError, CountsError
 from pathshift.records import CountTable
 from pathshift.stats.bands import Weights, dirichlet_weights
 from pathshift.stats.looks import Looks
-from pathshift.stats.passk import FloatArray, IntArray, floor_curve, miss_table
+from pathshift.stats.passk import FloatArray, IntArray, floor_curve
 
 WATCH_SCHEMA = 1
 LOOKS = 64
@@ -182,25 +182,25 @@ def _grid(n_min: int) -> IntArray:
 
 
 def _miss(table: CountTable, k: IntArray) -> FloatArray:
-    n, c = (np.array([getattr(p, name) for p in table.counts]) for name in ("n", "c"))
-    return miss_table(n, c, int(k[-1]))[:, k - 1]
+    return drawn(table).misses(int(k[-1]))[:, k - 1]
 
 
 def _alone(step: StepTable, why_not: str) -> WatchedStep:
     """A step by itself, without a base."""
     judged = [p for p in step.table.counts if p.n > 0]
-    k = _grid(min((p.n for p in judged), default=1))
-    miss = 1 - _miss(CountTable(name="", counts=tuple(judged)), k) if judged else np.zeros((1, 1))
+    alone = replace(step.table, counts=tuple(judged))
+    k = _grid(int(drawn(alone).reach.min()) if judged else 1)
+    miss = 1 - _miss(alone, k) if judged else np.zeros((1, 1))
     cut = [p.truncated for p in step.table.counts]
-    drawn = sum(p.n + (p.failed or 0) for p in step.table.counts)
-    known = None if None in cut or not drawn else sum(c or 0 for c in cut) / drawn
+    total = sum(p.n + (p.failed or 0) for p in step.table.counts)
+    known = None if None in cut or not total else sum(c or 0 for c in cut) / total
     entropy = step.entropy if step.entropy is not None else step.table.settings.get("entropy")
     return WatchedStep(
         step=step.step,
         name=step.table.name,
         n_problems=len(judged),
         n_common=0,
-        n_samples=drawn,
+        n_samples=total,
         k=k.tolist(),
         curve=miss.mean(axis=0).tolist(),
         difference=None,
@@ -227,7 +227,7 @@ def _watched(
     if 2 * len(pair.base.counts) < len(places):
         return _alone(step, f"it shares {len(pair.base.counts)} of {len(places)} problems only")
     own = _alone(step, "")
-    k = _grid(min(p.n for side in (pair.base, pair.tuned) for p in side.counts))
+    k = _grid(int(min(pair.drawn("base").reach.min(), pair.drawn("tuned").reach.min())))
     missed = _miss(pair.base, k)
     rows = missed - _miss(pair.tuned, k)
     band = looks.band(rows, np.array([places[p.id] for p in pair.base.counts]))

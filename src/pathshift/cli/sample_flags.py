@@ -10,7 +10,20 @@ from typer import Option
 ModelSpec = Annotated[str, Option(help="Model spec: smollm2, hf:PATH_OR_ID, fake:base.")]
 Tasks = Annotated[str, Option(help="Task, or several joined by commas.")]
 Out = Annotated[Path, Option(help="Run folder; with several tasks one in it for each.")]
-N = Annotated[int, Option("--n", "--epochs", "--n-samples", "--repeats", help="Samples a problem.")]
+N = Annotated[
+    int,
+    Option(
+        "--n", "--epochs", "--n-samples", "--repeats",
+        help="Samples a problem; with --stop-at at most so many.",
+    ),
+]  # fmt: skip
+StopAt = Annotated[
+    int | None,
+    Option(help="End a problem at so many correct samples, after its pilot. [default: never]"),
+]
+Pilot = Annotated[
+    int | None, Option(help="Samples of every problem before --stop-at may end it. [default: 8]")
+]
 Limit = Annotated[int | None, Option(help="First problems only. [default: all]")]
 Temperature = Annotated[float, Option(help="0 takes the likeliest token.")]
 TopP = Annotated[float, Option(help="1 keeps all tokens.")]

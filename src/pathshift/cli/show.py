@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
+from pathshift.cli.readings import tell_readings
 
 if TYPE_CHECKING:
     from pathshift.records import CountTable
 
 _SETTINGS = ("model", "task", "mode", "temperature", "top_k", "top_p", "min_p", "max_tokens",
-             "stop", "system", "verifier", "seed", "dtype", "template_hash")  # fmt: skip
+             "stop", "stopping", "system", "verifier", "seed", "dtype",
+             "template_hash")  # fmt: skip
 _MAX_TEXT = 2000
 _MAY_BE_UNKNOWN = ("truncated", "n_tokens")
 """What an imported log need not say."""
@@ -24,6 +27,17 @@ def show(
     problem: Annotated[str | None, typer.Option(help="Id of a problem: print its samples.")] = None,
     samples: Annotated[int, typer.Option(help="How many samples to print.")] = 3,
     verifier: Annotated[str | None, typer.Option(help="[default: the run's own]")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Second verifier: where do the two disagree?")
+    ] = None,
+    false_positive: Annotated[
+        float | None,
+        typer.Option(help="Chance that the verifier takes a wrong answer for right."),
+    ] = None,
+    answers: Annotated[
+        bool,
+        typer.Option("--answers", help="Add the floor of guessing by the distribution of answers."),
+    ] = False,
     json: JsonFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -59,26 +73,32 @@ def show(
     curve = _curve(table)
     for k, value, floor in curve:
         speaker.say(f"pass@{k:<5} {value:.3f}   floor {'-' if floor is None else f'{floor:.3f}'}")
+    extra = tell_readings(
+        speaker, run, table, against=against, false_positive=false_positive, answers=answers
+    )
     speaker.advise(
         f"next: pathshift compare {run} OTHER_RUN   or: pathshift show {run} --problem ID"
     )
     rows = [{"k": k, "pass": value, "floor": floor} for k, value, floor in curve]
     told = {key: None if not known.get(key, True) else value for key, value in totals.items()}
-    speaker.result({"run": str(run), "settings": dict(table.settings), **told, "curve": rows})
+    result = {"run": str(run), "settings": dict(table.settings), **told, "curve": rows, **extra}
+    speaker.result(result)
 
 
 def _curve(table: CountTable) -> list[tuple[int, float, float | None]]:
     """pass@k and floor at powers of two and at the largest k."""
     import numpy as np
 
-    from pathshift.stats.passk import floor_curve, miss_table
+    from pathshift.analysis.pairing import drawn
+    from pathshift.stats.passk import floor_curve
 
     usable = [p for p in table.counts if p.n]
     if not usable:
         return []
-    n, c = (np.array([getattr(p, name) for p in usable]) for name in ("n", "c"))
-    k = np.array(sorted({1, int(n.min()), *(2**i for i in range(31) if 2**i <= n.min())}))
-    values = 1 - miss_table(n, c, int(k[-1]))[:, k - 1].mean(axis=0)
+    counts = drawn(replace(table, counts=tuple(usable)))
+    reach = int(counts.reach.min())
+    k = np.array(sorted({1, reach, *(2**i for i in range(31) if 2**i <= reach)}))
+    values = counts.curve(reach)[k - 1]
     floors = [p.floor for p in usable if p.floor is not None]
     floor = floor_curve(np.array(floors), k) if len(floors) == len(usable) else None
     return [

@@ -15,7 +15,9 @@ from pathshift.problems.families import load_problems
 from pathshift.records import Problem, RunManifest, digest
 from pathshift.rollout.tasks import task_named
 from pathshift.rollout.templates import MARK, filled
+from pathshift.stats.stopping import StoppingRule
 
+DEFAULT_PILOT = 8
 MODES = ("auto", "chat", "completion")
 
 
@@ -25,7 +27,9 @@ class SampleConfig:
 
     Attributes:
         task: Task spec.
-        n: Samples per problem.
+        n: Samples per problem; under a stopping rule at most so many.
+        stop_at: Stop a problem after so many correct samples; None for never.
+        pilot: Samples that every problem gets before it may stop; None for `DEFAULT_PILOT`.
         limit: First problems only; None for all.
         task_options: The family's options, as text.
         mode: "chat", "completion", or "auto": chat if the model has a chat template.
@@ -40,6 +44,8 @@ class SampleConfig:
 
     task: str
     n: int
+    stop_at: int | None = None
+    pilot: int | None = None
     limit: int | None = None
     task_options: Mapping[str, str] = field(default_factory=dict)
     mode: str = "auto"
@@ -65,11 +71,30 @@ class SampleConfig:
             raise ConfigError(f"mode {self.mode!r} is not known; use one of {', '.join(MODES)}")
         if self.template is not None and MARK not in self.template:
             raise ConfigError(f"the template holds no {MARK}, so every problem would read the same")
+        self._check_stopping()
         if self.temperature == 0 and self.n > 1:
             raise ConfigError(
                 f"temperature 0 gives the same text {self.n} times; "
                 "use --n 1, or a temperature above 0"
             )
+
+    def _check_stopping(self) -> None:
+        if self.pilot is not None and self.stop_at is None:
+            raise ConfigError(f"--pilot {self.pilot} needs --stop-at: after it, when to stop?")
+        try:
+            rule_of({"stopping": self.stopping}, self.n)
+        except ValueError as error:
+            raise ConfigError(
+                f"{error}; --n is the cap, --pilot and --stop-at lie within it"
+            ) from None
+
+    @property
+    def stopping(self) -> dict[str, int] | None:
+        """What the manifest says of the stopping rule besides the cap, which is n and may grow."""
+        if self.stop_at is None:
+            return None
+        pilot = min(DEFAULT_PILOT, self.n) if self.pilot is None else self.pilot
+        return {"pilot": pilot, "successes": self.stop_at}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +106,12 @@ class Plan:
     is_chat: bool
     policy: Policy
     manifest: RunManifest
+
+
+def rule_of(config: Mapping[str, Any], n: int) -> StoppingRule | None:
+    """The stopping rule of a manifest's configuration with n as its cap; None without one."""
+    stated = config.get("stopping")
+    return None if stated is None else StoppingRule(**stated, cap=n)
 
 
 def make_plan(config: SampleConfig, model: Model) -> Plan:
@@ -177,6 +208,7 @@ def _manifest(
         "verifier": config.verifier or task_named(config.task).verifier,
         "seed": config.seed,
         "stream": stream,
+        "stopping": config.stopping,
     }
     return RunManifest(config=named, n=config.n, environment=environment(model))
 

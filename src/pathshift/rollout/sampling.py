@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pathshift.decoding.uniforms import seed_of
 from pathshift.models.protocol import Completion, Model, Request
-from pathshift.records import SCHEMA_VERSION, Outcome, Problem, Sample
-from pathshift.rollout.plan import Plan
-from pathshift.store.run import SHARD_SECONDS, RunFolder, RunWriter, SampleKey
+from pathshift.records import SCHEMA_VERSION, Outcome, Problem, Sample, Verdict
+from pathshift.rollout.course import Course
+from pathshift.rollout.plan import Plan, rule_of
+from pathshift.store.run import SHARD_SECONDS, RunFolder, RunWriter
 from pathshift.verify.judge import Judge
-
-UNIT_SAMPLES = 32
-"""Samples of one problem drawn in one call: what a kill can lose besides the open shard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +22,12 @@ class Progress:
 
     Attributes:
         kept: Samples that were on disk at the start.
-        drawn: Samples drawn since.
-        wanted: Samples to draw in all since the start.
-        tokens: Tokens drawn since the start.
+        drawn: Samples drawn and kept since.
+        wanted: Samples to draw in all since the start; under a stopping rule at most so many.
+        tokens: Tokens drawn since the start, those of surplus samples included.
         seconds: Since the start.
         correct: Correct ones among the drawn.
+        surplus: Samples drawn beyond where a rule stopped, and thrown away.
     """
 
     kept: int
@@ -37,6 +36,7 @@ class Progress:
     tokens: int
     seconds: float
     correct: int
+    surplus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ def draw_samples(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     shard_seconds: float = SHARD_SECONDS,
 ) -> Progress:
-    """Bring a run folder to n samples of every problem; what is there is kept.
+    """Bring a run folder to n samples of every problem, or to where its rule stops.
+
+    What is there is kept.
 
     Returns:
         The last progress.
@@ -81,38 +83,90 @@ def _draw_all(
 ) -> Progress:
     with RunWriter.open(out, plan.manifest, plan.problems, plan.prompts) as writer:
         writer.shard_seconds = shard_seconds
-        kept = writer.sampled()
+        on_disk = len(writer.sampled())
         _judge_leftovers(writer, judge, plan.problems)
-        units = list(pending(plan, kept, writer.folder.manifest.n))
-        progress = Progress(
-            kept=len(kept), drawn=0, wanted=sum(len(u.numbers) for u in units),
-            tokens=0, seconds=0.0, correct=0,
-        )  # fmt: skip
-        on_progress(progress)
-        started = time.monotonic()
-        for unit in units:
-            samples = draw_unit(unit, plan, model)
-            verdicts = judge.verdicts((unit.problem, sample) for sample in samples)
-            writer.add(samples, verdicts)
-            progress = Progress(
-                kept=progress.kept,
-                drawn=progress.drawn + len(samples),
-                wanted=progress.wanted,
-                tokens=progress.tokens + sum(sample.n_tokens or 0 for sample in samples),
-                seconds=time.monotonic() - started,
-                correct=progress.correct + sum(v.outcome is Outcome.CORRECT for v in verdicts),
-            )
-            on_progress(progress)
+        drawing = _Drawing(plan, model, writer, judge, on_progress)
+        drawing.start(kept=on_disk)
+        try:
+            for course in drawing.courses:
+                drawing.finish(course)
+        finally:
+            progress = drawing.progress
+            if progress.drawn:
+                drawn = progress.drawn + progress.surplus
+                writer.record_pace(drawn, progress.tokens, progress.seconds)
         writer.compact()
     return progress
 
 
-def pending(plan: Plan, kept: set[SampleKey], n: int) -> Iterator[Unit]:
-    """What is missing, problem by problem, in units of equal numbers whatever is on disk."""
-    for problem, prompt in zip(plan.problems, plan.prompts, strict=True):
-        missing = [i for i in range(n) if (problem.id, i) not in kept]
-        for start in range(0, len(missing), UNIT_SAMPLES):
-            yield Unit(problem, prompt, tuple(missing[start : start + UNIT_SAMPLES]))
+class _Drawing:
+    """One call of `draw_samples`: its courses and how far it is."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        model: Model,
+        writer: RunWriter,
+        judge: Judge,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.plan, self.model, self.writer, self.judge = plan, model, writer, judge
+        self.courses = courses(
+            plan, writer.folder.outcomes(writer.verifier), writer.folder.manifest.n
+        )
+        self._on_progress = on_progress
+
+    def start(self, kept: int) -> None:
+        """Start the clock and say what is to be done."""
+        self._started = time.monotonic()
+        self.progress = Progress(
+            kept=kept, drawn=0, wanted=sum(course.left for _, _, course in self.courses),
+            tokens=0, seconds=0.0, correct=0,
+        )  # fmt: skip
+        self._on_progress(self.progress)
+
+    def finish(self, asked: tuple[Problem, str, Course]) -> None:
+        """Draw, judge and store a problem's samples until its course is over."""
+        problem, prompt, course = asked
+        left = course.left
+        while numbers := course.next_numbers():
+            samples = draw_unit(Unit(problem, prompt, numbers), self.plan, self.model)
+            verdicts = self.judge.verdicts((problem, sample) for sample in samples)
+            keep = course.take({v.sample_no: v.outcome for v in verdicts})
+            verdicts = [v for v in verdicts if v.sample_no in keep]
+            self.writer.add([s for s in samples if s.sample_no in keep], verdicts)
+            self._step(samples, verdicts, saved=left - course.left - len(verdicts))
+            left = course.left
+
+    def _step(self, samples: Sequence[Sample], verdicts: Sequence[Verdict], *, saved: int) -> None:
+        """Count a unit; `saved` draws will not be made since the course is over."""
+        before = self.progress
+        self.progress = replace(
+            before,
+            drawn=before.drawn + len(verdicts),
+            wanted=before.wanted - saved,
+            tokens=before.tokens + sum(sample.n_tokens or 0 for sample in samples),
+            seconds=time.monotonic() - self._started,
+            correct=before.correct + sum(v.outcome is Outcome.CORRECT for v in verdicts),
+            surplus=before.surplus + len(samples) - len(verdicts),
+        )
+        self._on_progress(self.progress)
+
+
+def courses(
+    plan: Plan, kept: Mapping[str, Mapping[int, Outcome]], n: int
+) -> list[tuple[Problem, str, Course]]:
+    """Every problem with its prompt and what is left to draw of it.
+
+    Args:
+        kept: Outcomes on disk by problem id and sample number.
+        n: Samples per problem; the cap under a stopping rule.
+    """
+    rule = rule_of(plan.manifest.config, n)
+    return [
+        (problem, prompt, Course(n, rule, kept.get(problem.id, {})))
+        for problem, prompt in zip(plan.problems, plan.prompts, strict=True)
+    ]
 
 
 def draw_unit(unit: Unit, plan: Plan, model: Model) -> list[Sample]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pathshift.stats.passk import IntArray, PairedTable, miss_table
+from pathshift.stats.passk import FloatArray, IntArray, PairedTable, miss_table
 
 BIN_LABELS = (
     "0", "(0,.1]", "(.1,.2]", "(.2,.3]", "(.3,.4]", "(.4,.5]",
@@ -75,8 +75,13 @@ def lost_to_itself(counts: IntArray, k: int) -> float:
     Args:
         counts: Columns n and c, shape (Q, 2), each n >= 2k.
     """
-    miss = miss_table(counts[:, 0], counts[:, 1], 2 * k)
-    return float((miss[:, k - 1] - miss[:, 2 * k - 1]).sum())
+    return lost_between_halves(miss_table(counts[:, 0], counts[:, 1], 2 * k))
+
+
+def lost_between_halves(miss: FloatArray) -> float:
+    """The same from miss probabilities at 1..2k, shape (Q, 2k), however they were estimated."""
+    half = miss.shape[1] // 2
+    return float((miss[:, half - 1] - miss[:, 2 * half - 1]).sum())
 
 
 def accuracy_histogram(counts: IntArray) -> list[int]:

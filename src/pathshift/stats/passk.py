@@ -88,8 +88,21 @@ def variance_table(n: npt.NDArray[Any], c: npt.NDArray[Any], k_max: int) -> Floa
     for i in range(len(n)):
         known = min(k_max, int(n[i]) // 2)
         if known:
-            miss = miss_table(n[i : i + 1], c[i : i + 1], 2 * known)[0]
-            out[i, :known] = miss[:known] ** 2 - miss[1 : 2 * known : 2]
+            out[i, :known] = variance_of(miss_table(n[i : i + 1], c[i : i + 1], 2 * known))[0]
+    return out
+
+
+def variance_of(miss: FloatArray) -> FloatArray:
+    """Unbiased variance of the first half of a table of unbiased miss probabilities.
+
+    Args:
+        miss: q_1 .. q_2K, shape (Q, 2K).
+
+    Returns:
+        q_k^2 - q_2k for k = 1..K, shape (Q, K).
+    """
+    half = miss.shape[1] // 2
+    out: FloatArray = miss[:, :half] ** 2 - miss[:, 1::2]
     return out
 
 
@@ -167,3 +180,19 @@ def floor_curve(success: FloatArray, k: IntArray) -> FloatArray:
         log_miss = np.log1p(-success)
     curve: FloatArray = -np.expm1(log_miss[:, None] * k).mean(axis=0)
     return curve + 0.0  # turns -0.0 into 0.0
+
+
+def clustered_table(base: FloatArray, tuned: FloatArray, cluster: IntArray) -> PairedTable:
+    """One row a cluster: the mean miss probabilities of its problems, weighing as many as it has.
+
+    Args:
+        base, tuned: Miss probabilities by problem, shape (Q, K).
+        cluster: Number of each problem's cluster, from 0 without gaps, shape (Q,).
+    """
+    sizes = np.bincount(cluster).astype(float)
+    means = []
+    for side in (base, tuned):
+        sums = np.zeros((len(sizes), side.shape[1]))
+        np.add.at(sums, cluster, side)
+        means.append(sums / sizes[:, None])
+    return PairedTable(sizes, means[0], means[1])

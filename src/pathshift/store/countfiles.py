@@ -1,7 +1,8 @@
 """Count files: one row a problem with `id`, `n` (samples) and `c` (correct ones).
 
 JSON lines, JSON, CSV and Parquet. Optional columns: source, cluster, floor, unparsed, failed,
-truncated, n_tokens. Every broken row is an error that names file and row; nothing is repaired.
+truncated, n_tokens; and pilot, successes, cap, the same in every row, where a rule ended each
+problem's samples. Every broken row is an error that names file and row; nothing is repaired.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathshift.store.counts import run_counts
 from pathshift.store.manifest import is_run
 from pathshift.store.rowfiles import Row, is_readable, read_rows
 
+_RULE = ("pilot", "successes", "cap")
+"""Columns of a stopping rule: all of them or none."""
 _OPTIONAL_WHOLE = ("unparsed", "failed", "truncated", "n_tokens")
 
 
@@ -67,8 +70,15 @@ def count_table(rows: Iterable[Mapping[str, Any]], *, name: str) -> CountTable:
 def _table(rows: Iterable[Row], *, name: str) -> CountTable:
     counts: list[ProblemCount] = []
     places: dict[str, str] = {}
+    rules: list[dict[str, int] | None] = []
     for row in rows:
         count = _count(row.values, row.where)
+        rules.append(_rule(row.values, row.where))
+        if rules[-1] != rules[0]:
+            raise CountsError(
+                f"{row.where}: another stopping rule than in the rows before; a file holds one "
+                "rule (pilot, successes, cap), the same in every row"
+            )
         if count.id in places:
             raise CountsError(
                 f"{row.where}: id {count.id!r} stands at {places[count.id]} already; "
@@ -78,7 +88,18 @@ def _table(rows: Iterable[Row], *, name: str) -> CountTable:
         counts.append(count)
     if not counts:
         raise CountsError(f"{name} is empty; it needs one row a problem with id, n and c")
-    return CountTable(name=name, counts=tuple(counts))
+    settings = {} if rules[0] is None else {"stopping": rules[0]}
+    return CountTable(name=name, counts=tuple(counts), settings=settings)
+
+
+def _rule(row: Mapping[str, Any], where: str) -> dict[str, int] | None:
+    """A row's stopping rule as a table's settings hold it; None without one."""
+    if not any(_given(row, key) for key in _RULE):
+        return None
+    missing = [key for key in _RULE if not _given(row, key)]
+    if missing:
+        raise CountsError(f"{where}: a stopping rule is pilot, successes and cap; no {missing[0]}")
+    return {key: _whole(row, key, where) for key in _RULE}
 
 
 def _count(row: Mapping[str, Any], where: str) -> ProblemCount:

@@ -40,12 +40,20 @@ def run_counts(path: Path, *, verifier: str | None = None) -> CountTable:
         verifier: Whose verdicts to count; by default the one the run was sampled with.
 
     Raises:
-        RunError: no samples, or samples that this verifier has not judged.
+        RunError: no samples, samples that this verifier has not judged, or a run that another
+            verifier's verdicts stopped.
         DamagedShard: a file cannot be read.
         DuplicateSamples: a sample stands in two files.
     """
     folder = RunFolder(path)
-    name = verifier or str(folder.manifest.config["verifier"])
+    own = str(folder.manifest.config["verifier"])
+    name = verifier or own
+    stopping = folder.manifest.config.get("stopping")
+    if stopping is not None and name != own:
+        raise RunError(
+            f"{path}: its problems were stopped by the verdicts of {own}, so those of {name} do "
+            "not tell pass@k; sample without --stop-at to count by another verifier"
+        )
     verdicts = live_shards(folder.verdicts_path(name))
     samples = live_shards(folder.samples_path)
     if not samples:
@@ -69,6 +77,8 @@ def run_counts(path: Path, *, verifier: str | None = None) -> CountTable:
         for p, core in zip(problems, core_hashes([p.question for p in problems]), strict=True)
     )  # fmt: skip
     settings = {**folder.manifest.config, "verifier": name, **folder.manifest.environment}
+    if stopping is not None:
+        settings["stopping"] = {**stopping, "cap": folder.manifest.n}
     return CountTable(name=str(path), counts=counts, settings=settings)
 
 

@@ -34,12 +34,14 @@ def merge_runs(paths: Sequence[Path], out: Path) -> Merged:
         ConfigMismatch: two runs differ in more than `MAY_DIFFER`.
         DuplicateSamples: two runs hold a draw of one problem with the same seed.
         InputError: fewer than two runs, or `out` is there already.
+        RunError: a run was stopped by its outcomes: joined, its draws are no longer in their order.
     """
     if len(paths) < 2:
         raise InputError(f"merge needs at least two run folders, got {len(paths)}")
     if is_run(out):
         raise InputError(f"{out} is a run already; give a new folder with --out")
     folders = [RunFolder(path) for path in paths]
+    _refuse_stopped(folders)
     for other in folders[1:]:
         check_same_config(other.path, _comparable(folders[0].manifest), _comparable(other.manifest))
     problems = _union([folder.problems() for folder in folders])
@@ -56,6 +58,15 @@ def merge_runs(paths: Sequence[Path], out: Path) -> Merged:
         n_samples=len(samples),
         n_per_problem=(min(sizes.values(), default=0), max(sizes.values(), default=0)),
     )
+
+
+def _refuse_stopped(folders: Sequence[RunFolder]) -> None:
+    for folder in folders:
+        if folder.manifest.config.get("stopping") is not None:
+            raise RunError(
+                f"{folder.path} was sampled with --stop-at: where a problem stopped depends on its "
+                "outcomes, and joined runs stop nowhere; raise --n of one run instead"
+            )
 
 
 def _comparable(manifest: RunManifest) -> dict[str, Any]:

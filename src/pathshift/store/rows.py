@@ -56,6 +56,9 @@ VERDICT_COLUMNS = pa.schema(
 KEY_COLUMNS = pa.schema([VERDICT_COLUMNS.field(i) for i in range(3)])
 """What names a sample: sample_id, problem_id, sample_no; in samples and verdicts alike."""
 
+OUTCOME_COLUMNS = pa.schema([VERDICT_COLUMNS.field(i) for i in range(4)])
+"""A verdict without its text."""
+
 
 def storable(text: str) -> str:
     """Text that UTF-8 can hold: a lone surrogate (half a code point) becomes a question mark."""

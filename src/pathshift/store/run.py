@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pathshift.errors import DamagedShard, RunError, RunLocked
-from pathshift.records import Problem, RunManifest, Sample, Verdict
+from pathshift.records import Outcome, Problem, RunManifest, Sample, Verdict
 from pathshift.store import manifest as manifests
 from pathshift.store import rows
 from pathshift.store.shards import (
@@ -73,6 +73,17 @@ class RunFolder:
     def verdicts(self, verifier: str) -> list[Verdict]:
         """All verdicts of one verifier."""
         return rows.verdicts_of(read_shards(self.verdicts_path(verifier), rows.VERDICT_COLUMNS))
+
+    def outcomes(self, verifier: str) -> dict[str, dict[int, Outcome]]:
+        """What became of the samples that a verifier judged, by problem id and sample number."""
+        table = read_shards(self.verdicts_path(verifier), rows.OUTCOME_COLUMNS)
+        names = ("problem_id", "sample_no", "outcome")
+        found: dict[str, dict[int, Outcome]] = {}
+        for problem_id, number, outcome in zip(
+            *(table.column(name).to_pylist() for name in names), strict=True
+        ):
+            found.setdefault(problem_id, {})[number] = Outcome(outcome)
+        return found
 
     def verifiers(self) -> list[str]:
         """Names of the verifiers that judged this run."""
@@ -148,6 +159,35 @@ class RunWriter:
             self.flush()
         finally:
             self._lock.close()
+
+    def adopt_stopping(self, pilot: int, successes: int) -> None:
+        """From now on the run is one that stops: all its draws so far are the rule's pilot.
+
+        Raises:
+            RunError: a problem has not all n draws yet, or n is not the pilot.
+        """
+        manifest = self.folder.manifest
+        numbers = {number for _, number in self.sampled()}
+        complete = len(self.folder.problems()) * manifest.n
+        if pilot != manifest.n or numbers != set(range(pilot)) or len(self.sampled()) != complete:
+            raise RunError(
+                f"{self.folder.path} has not {pilot} samples of every problem; "
+                "run its `pathshift sample` again to finish it first"
+            )
+        stopping = {"pilot": pilot, "successes": successes}
+        self._write(replace(manifest, config={**manifest.config, "stopping": stopping}))
+
+    def _write(self, manifest: RunManifest) -> None:
+        manifests.write_manifest(self.folder.path, manifest)
+        self.folder.manifest = manifest
+
+    def record_pace(self, samples: int, tokens: int, seconds: float) -> None:
+        """Add what was drawn, and in what time, to the manifest's environment."""
+        manifest = self.folder.manifest
+        before = manifest.environment.get("drawing", {})
+        now = {"samples": samples, "tokens": tokens, "seconds": seconds}
+        drawing = {name: before.get(name, 0) + value for name, value in now.items()}
+        self._write(replace(manifest, environment={**manifest.environment, "drawing": drawing}))
 
     def sampled(self) -> set[SampleKey]:
         """Keys of the samples on disk; clears what an earlier kill left unfinished."""
