@@ -69,7 +69,7 @@ def load(options: Options, *, limit: int | None) -> list[Problem]:
         UnknownName: It has no such data set.
         ConfigError: The data set refuses a setting.
     """
-    dataset = _create(options, seed=options.seed, size=options.n)
+    dataset = create(options, seed=options.seed, size=options.n)
     others = _answers_of_others(options)
     problems: dict[str, Problem] = {}
     for number in range(options.n):
@@ -82,13 +82,25 @@ def load(options: Options, *, limit: int | None) -> list[Problem]:
     return list(problems.values())
 
 
-def _create(options: Options, *, seed: int, size: int) -> Any:
+def data_set_names() -> list[str]:
+    """Every data set that a spec can name, in the order of the alphabet.
+
+    Raises:
+        MissingExtra: reasoning-gym is not installed.
+    """
     try:
-        import reasoning_gym
         from reasoning_gym.factory import DATASETS
     except ModuleNotFoundError:
         raise MissingExtra("reasoning-gym", "gym") from None
-    names = sorted(set(DATASETS) - {"composite"})
+    return sorted(set(DATASETS) - {"composite"})
+
+
+def create(options: Options, *, seed: int, size: int) -> Any:
+    """The package's own data set of `size` items; `load` says what is raised."""
+    names = data_set_names()
+    import reasoning_gym
+    from reasoning_gym.factory import DATASETS
+
     if options.name not in names:
         raise UnknownName(
             f"no reasoning_gym data set {options.name!r}; there are: {', '.join(names)}"
@@ -119,7 +131,7 @@ def _answers_of_others(options: Options) -> list[str]:
     if not options.floor_draws:
         return []
     seed = generator("reasoning_gym floor", options.seed).getrandbits(31)
-    others = _create(options, seed=seed, size=options.floor_draws)
+    others = create(options, seed=seed, size=options.floor_draws)
     answers = [others[number]["answer"] for number in range(options.floor_draws)]
     return [answer for answer in answers if answer is not None]
 
@@ -142,11 +154,19 @@ def _accepts(dataset: Any, item: Mapping[str, Any], answer: str) -> bool:
         return False
 
 
+def stored(item: Mapping[str, Any]) -> Any:
+    """An item as a run folder keeps it: JSON values, and text for what JSON has no value for.
+
+    gsm_symbolic has fractions among its variables, which its scorer does not look at.
+    """
+    return json.loads(json.dumps(item, default=str))
+
+
 def _problem(
     item: Mapping[str, Any], number: int, chance: float | None, options: Options
 ) -> Problem:
     try:
-        entry = json.loads(json.dumps(item))
+        entry = stored(item)
     except (TypeError, ValueError) as error:
         raise InputError(f"reasoning_gym:{options.name} has items beyond JSON: {error}") from None
     return Problem(
