@@ -3,7 +3,7 @@
 # make check  format, lint, types, import layers
 # make test-tools   exports, read by the tools they are for in an environment of their own
 # make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
-# make bench, study-interval, study-band, study-watch
+# make bench, study-interval, study-band, study-watch, study-stopping, study-retest, study-prediction
 #             where the numbers in docs/log.md come from
 #
 # On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
@@ -20,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-watch format clean
+.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-verdicts study-watch study-stopping study-retest study-prediction format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -49,7 +49,7 @@ test-tools: $(VENV)/core.stamp $(TOOLS)/tools.stamp
 
 test-gym: $(VENV)/dev.stamp
 	@$(INSTALL) --editable '.[gym]'
-	$(BIN)/python -m pytest tests/problems/test_reasoning_gym.py
+	$(BIN)/python -m pytest tests/problems/test_reasoning_gym.py tests/rollout/test_audit_gym.py
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python scripts/cli_page.py
@@ -65,8 +65,20 @@ study-interval: $(VENV)/dev.stamp
 study-band: $(VENV)/dev.stamp
 	$(BIN)/python studies/band_coverage.py
 
+study-verdicts: $(VENV)/dev.stamp
+	$(BIN)/python studies/verdicts.py
+
 study-watch: $(VENV)/dev.stamp
 	$(BIN)/python studies/watch_looks.py
+
+study-stopping: $(VENV)/dev.stamp
+	$(BIN)/python studies/stopping.py
+
+study-retest: $(VENV)/dev.stamp
+	$(BIN)/python studies/retest_looks.py
+
+study-prediction: $(VENV)/dev.stamp
+	$(BIN)/python studies/prediction.py
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

@@ -322,7 +322,7 @@ def test_a_grid_of_k_reports_those_alone() -> None:
         ({"k": (9,)}, "pass@9 needs at least 9 samples"),
         ({"k": (0,)}, "from 1 up"),
         ({"level": 1.0}, "level must be"),
-        ({"band": "magic"}, "bayes, sup-t"),
+        ({"band": "magic"}, "bayes, strict, sup-t"),
         ({"replicates": 3}, "replicates must be"),
         ({"floor": 1.5}, "floor must be"),
     ],

@@ -11,7 +11,8 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
-from pathshift.analysis.notes import notes_on, outcomes_of, run_facts, scale_of
+from pathshift.analysis.beyond import Prediction, predict_beyond
+from pathshift.analysis.notes import has_bounds, notes_on, outcomes_of, run_facts, scale_of
 from pathshift.analysis.pairing import Counts, Pair, load, pair_up
 from pathshift.analysis.result import (
     Amplification,
@@ -20,8 +21,10 @@ from pathshift.analysis.result import (
     EfficiencyGap,
     ProblemRow,
     SplitHalfNull,
+    Support,
     WouldDecide,
 )
+from pathshift.analysis.single import cell_shares, certainty, classes_of, support
 from pathshift.analysis.tool_numbers import lines, tool_numbers
 from pathshift.analysis.verdict import allowed_by_floor, certify, first_loss, verdict
 from pathshift.errors import ConfigError
@@ -30,21 +33,28 @@ from pathshift.stats.bands import (
     Band,
     Weights,
     bayesian_band,
+    cluster_weights,
     dirichlet_weights,
+    strict_band,
     sup_t_band,
 )
+from pathshift.stats.drawn import Drawn, paired_misses
+from pathshift.stats.noise import noise_band
 from pathshift.stats.passk import (
     FloatArray,
     IntArray,
     PairedTable,
+    clustered_table,
     floor_curve,
     miss_table,
-    paired_table,
-    variance_table,
 )
 from pathshift.stats.planning import problems_to_decide
 
-BANDS = ("bayes", "sup-t")
+BANDS = ("bayes", "strict", "sup-t")
+QUESTIONS = {
+    "like": "problems like these: choice of problems and sampling noise",
+    "these": "these problems: sampling noise alone",
+}
 DEFAULT_REPLICATES = 8000
 
 
@@ -55,7 +65,10 @@ class Settings:
     Attributes:
         k: The k to report; None for every k up to the smallest number of samples.
         level: Chance that a band holds at all k together.
-        band: "bayes" (Bayesian bootstrap with end atoms) or "sup-t" (Gaussian multipliers).
+        band: "bayes" (Bayesian bootstrap with end atoms), "strict" (Gaffke's bound at either edge)
+            or "sup-t" (Gaussian multipliers).
+        beyond: Predict pass@k up to this k, above the samples; None predicts nothing.
+        question: "like": problems like these; "these": these problems, asked again.
         replicates: Bootstrap draws.
         seed: Seed of the draws: same seed, same result.
         floor: Null policy's success probability for every problem, where the data state none.
@@ -67,6 +80,8 @@ class Settings:
     replicates: int = DEFAULT_REPLICATES
     seed: int = 0
     floor: float | None = None
+    question: str = "like"
+    beyond: int | None = None
 
     def __post_init__(self) -> None:
         """Check every field against its rule."""
@@ -74,6 +89,8 @@ class Settings:
             raise ConfigError(f"level must be from .5 to below 1, got {self.level}; .95 is usual")
         if self.band not in BANDS:
             raise ConfigError(f"band {self.band!r} is not known; use one of {', '.join(BANDS)}")
+        if self.question not in QUESTIONS:
+            raise ConfigError(f"question must be like or these, got {self.question!r}")
         if not 200 <= self.replicates <= 1_000_000:
             raise ConfigError(f"replicates must be 200 to 1000000, got {self.replicates}")
         if self.floor is not None and not 0 <= self.floor <= 1:
@@ -91,6 +108,8 @@ class Options(TypedDict, total=False):
     replicates: int
     seed: int
     floor: float | None
+    question: str
+    beyond: int | None
 
 
 def compare(
@@ -111,7 +130,8 @@ def compare(
         names: What to call the two; by default their paths.
         verifier: For run folders: whose verdicts to count.
         common: Compare the problems that both have, and pass over the others.
-        **options: Any of `Settings`: k, level, band, replicates, seed, floor.
+        **options: Any of `Settings`: k, level, band, replicates, seed, floor, question,
+            beyond.
 
     Raises:
         CountsError, RunError: as the inputs deserve.
@@ -129,8 +149,8 @@ class _Analysis:
 
     def __init__(self, pair: Pair, settings: Settings) -> None:
         self.pair, self.settings = pair, settings
-        self.base, self.tuned = pair.counts("base"), pair.counts("tuned")
-        self.k_max = int(min(self.base[:, 0].min(), self.tuned[:, 0].min()))
+        self.base, self.tuned = pair.drawn("base"), pair.drawn("tuned")
+        self.k_max = int(min(self.base.reach.min(), self.tuned.reach.min()))
         self.k = self._grid()
 
     def _grid(self) -> IntArray:
@@ -149,22 +169,50 @@ class _Analysis:
 
     @cached_property
     def table(self) -> PairedTable:
-        return paired_table(self.base, self.tuned, self.k)
+        return self._table_at(self.k)
+
+    def _table_at(self, k: IntArray) -> PairedTable:
+        """Miss probabilities at some k; its rows are those of the weights."""
+        if self.clusters is None:
+            return paired_misses(self.base, self.tuned, k)
+        sides = [side.misses(int(k[-1]))[:, k - 1] for side in (self.base, self.tuned)]
+        return clustered_table(sides[0], sides[1], self.clusters)
+
+    @cached_property
+    def clusters(self) -> IntArray | None:
+        """Each problem's cluster; None where every problem is its own."""
+        return self.pair.clusters()
 
     @cached_property
     def weights(self) -> Weights:
-        return dirichlet_weights(self.table.weight, self.settings.replicates, self._rng(0))
+        draw = dirichlet_weights if self.clusters is None else cluster_weights
+        return draw(self.table.weight, self.settings.replicates, self._rng(0))
 
     @cached_property
     def difference_band(self) -> Band:
         table, settings = self.table, self.settings
+        if settings.question == "these":
+            return self._noise_band()
         if settings.band == "sup-t":
             band = sup_t_band(
                 table.difference, table.weight, settings.level, settings.replicates, self._rng(0)
             )
         else:
-            band = bayesian_band(self.weights, table.difference, (-1.0, 1.0), settings.level)
+            draw = strict_band if settings.band == "strict" else bayesian_band
+            band = draw(self.weights, table.difference, (-1.0, 1.0), settings.level)
         return self._exact_last(band)
+
+    def _noise_band(self) -> Band:
+        """These problems, held fixed."""
+        if self.base.rule is not None or self.tuned.rule is not None:
+            raise ConfigError(
+                "question=these needs draws that were not stopped by their outcomes, and a rule "
+                "stopped these runs; leave it at like"
+            )
+        return noise_band(
+            self.base.counts, self.tuned.counts, self.k, level=self.settings.level,
+            replicates=min(self.settings.replicates, 2000), rng=self._rng(3),
+        )  # fmt: skip
 
     def _exact_last(self, band: Band) -> Band:
         """Where a column holds only 0/1 outcomes, the interval inverts McNemar's exact test.
@@ -180,12 +228,16 @@ class _Analysis:
 
     @property
     def _last_is_binary(self) -> bool:
+        """Whether the last column is yes or no for independent problems."""
         last = int(self.k[-1])
-        return bool((self.base[:, 0] == last).all() and (self.tuned[:, 0] == last).all())
+        if self.clusters is not None:
+            return False
+        return bool((self.base.reach == last).all() and (self.tuned.reach == last).all())
 
     @cached_property
     def cells(self) -> cells.CellCounts:
-        return cells.solved_cells(self.base, self.tuned, int(self.k[-1]), self._rng(1))
+        k, rng = int(self.k[-1]), self._rng(1)
+        return cells.solved_cells(self.base.cut(k, rng), self.tuned.cut(k, rng), k, rng)
 
     def curve_band(self, miss: FloatArray) -> Band:
         """Band of one model's own curve."""
@@ -218,6 +270,7 @@ class _Analysis:
         is_decided = bool(certified.gain or certified.loss or barred)
         plan = None if is_decided else self._plan(band)
         off = tool_numbers(self.pair, int(self.k[-1]))
+        classes = classes_of(self.base, self.tuned)
         return Comparison(
             names={"base": names[0], "tuned": names[1]},
             verdict=verdict(certified, self.settings.level, plan, barred=barred),
@@ -251,10 +304,13 @@ class _Analysis:
             would_decide=plan,
             histogram={
                 "bins": list(cells.BIN_LABELS),
-                "base": cells.accuracy_histogram(self.base),
-                "tuned": cells.accuracy_histogram(self.tuned),
+                "base": cells.accuracy_histogram(self.base.shares()),
+                "tuned": cells.accuracy_histogram(self.tuned.shares()),
             },
-            problems=self._problems(),
+            problems=self._problems(classes),
+            certainty=certainty(classes, self.base, self.tuned),
+            support=self._support(),
+            beyond=self._beyond(),
             notes=[*notes_on(self.pair, self.k, self.floor, allowed), *lines(off)],
             tool_numbers=off,
             runs=run_facts(self.pair),
@@ -266,7 +322,7 @@ class _Analysis:
         problems = problems_to_decide(self.difference, half_width, self.table.n_problems)
         if problems is None:
             return None
-        per_problem = float(self.base[:, 0].mean() + self.tuned[:, 0].mean())
+        per_problem = float(self.base.n.mean() + self.tuned.n.mean())
         samples = round(problems * per_problem)
         tokens = self._tokens_per_sample()
         return WouldDecide(
@@ -300,19 +356,18 @@ class _Analysis:
         half = self.k_max // 2
         if half < 1:
             return None
-        table = paired_table(self.base, self.tuned, np.array([half]))
+        table = paired_misses(self.base, self.tuned, np.array([half]))
         seen = cells.expected_cells(table, 0)
         return SplitHalfNull(
             k=half,
-            base_only=cells.lost_to_itself(self.base, half),
-            tuned_only=cells.lost_to_itself(self.tuned, half),
+            base_only=cells.lost_between_halves(self.base.misses(2 * half)),
+            tuned_only=cells.lost_between_halves(self.tuned.misses(2 * half)),
             observed_base_only=seen.base_only,
             observed_tuned_only=seen.tuned_only,
         )
 
     def _bounds(self) -> dict[str, dict[str, list[float]]] | None:
-        has_failed = any(p.failed for t in (self.pair.base, self.pair.tuned) for p in t.counts)
-        if not has_failed:
+        if not has_bounds(self.pair):
             return None
         return {
             side: {
@@ -326,15 +381,15 @@ class _Analysis:
         miss = miss_table(counts[:, 0], counts[:, 1], int(self.k[-1]))[:, self.k - 1]
         return [float(v) for v in 1 - miss.mean(axis=0)]
 
-    def _noise(self, counts: IntArray) -> list[float | None]:
-        rows, weight = np.unique(counts, axis=0, return_counts=True)
-        variances = variance_table(rows[:, 0], rows[:, 1], int(self.k[-1]))[:, self.k - 1]
+    def _noise(self, side: Drawn) -> list[float | None]:
+        rows, weight = np.unique(side.rows, axis=0, return_counts=True)
+        variances = side.with_rows(rows).variances(int(self.k[-1]))[:, self.k - 1]
         # A sum of unbiased estimates can fall below zero by chance; a variance cannot.
         errors = np.sqrt(np.maximum(weight @ variances, 0)) / weight.sum()
         return [None if np.isnan(error) else float(error) for error in errors]
 
     def _gap(self) -> EfficiencyGap:
-        first = paired_table(self.base, self.tuned, np.array([1, int(self.k[-1])]))
+        first = self._table_at(np.array([1, int(self.k[-1])]))
         rows = first.tuned[:, :1] - first.base[:, 1:]
         band = bayesian_band(self.weights, rows, (-1.0, 1.0), self.settings.level)
         return EfficiencyGap(
@@ -344,14 +399,40 @@ class _Analysis:
             high=float(band.high[0]),
         )
 
-    def _problems(self) -> list[ProblemRow]:
-        pairs = zip(self.pair.base.counts, self.pair.tuned.counts, strict=True)
+    def _beyond(self) -> Prediction | None:
+        if self.settings.beyond is None:
+            return None
+        if self.base.rule is not None or self.tuned.rule is not None:
+            raise ConfigError(
+                "beyond needs draws that were not stopped by their outcomes, and a rule stopped "
+                "these runs"
+            )
+        return predict_beyond(
+            self.base.counts, self.tuned.counts, up_to=self.settings.beyond, seed=self.settings.seed
+        )
+
+    def _support(self) -> Support:
+        k = int(self.k[-1])
+        misses = [side.misses(k)[:, k - 1] for side in (self.base, self.tuned)]
+        shares = cell_shares(misses[0], misses[1])
+        if self.clusters is None:
+            shares, count = np.unique(shares, axis=0, return_counts=True)
+            weights = dirichlet_weights(count.astype(float), self.settings.replicates, self._rng(4))
+        else:
+            sizes, weights = self.table.weight, self.weights
+            sums = np.zeros((len(sizes), 4))
+            np.add.at(sums, self.clusters, shares)
+            shares = sums / sizes[:, None]
+        return support(k, shares, weights, self.settings.level)
+
+    def _problems(self, classes: list[str]) -> list[ProblemRow]:
+        pairs = zip(self.pair.base.counts, self.pair.tuned.counts, classes, strict=True)
         return [
             ProblemRow(
                 id=b.id, source=b.source, n_base=b.n, c_base=b.c, n_tuned=t.n, c_tuned=t.c,
-                tuned_id=None if t.id == b.id else t.id,
+                tuned_id=None if t.id == b.id else t.id, certainty=certain,
             )
-            for b, t in pairs
+            for b, t, certain in pairs
         ]  # fmt: skip
 
     def _settings(self, band: Band) -> dict[str, Any]:
@@ -363,7 +444,8 @@ class _Analysis:
             "pointwise_error": band.pointwise,
             "matched_by": self.pair.matched_by,
             "prompts_match": self.pair.prompts_match,
-            "question": "problems like these: choice of problems and sampling noise",
+            "question": QUESTIONS[self.settings.question],
+            "clusters": None if self.clusters is None else len(self.table.weight),
             "floor": self.settings.floor,
             "scale": scale_of(self.pair),
             "versions": versions(("pathshift", "numpy", "scipy")),
@@ -381,5 +463,5 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _span(counts: IntArray) -> dict[str, int]:
-    return {"min": int(counts[:, 0].min()), "max": int(counts[:, 0].max())}
+def _span(side: Drawn) -> dict[str, int]:
+    return {"min": int(side.n.min()), "max": int(side.n.max())}

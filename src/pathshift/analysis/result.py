@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from pathshift.analysis.beyond import Prediction
 
 RESULT_SCHEMA = 1
 
@@ -76,6 +79,50 @@ class SplitHalfNull:
     observed_tuned_only: float
 
 
+class Share(NamedTuple):
+    """A ratio with its interval; None where nothing was solved that it could be a share of."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """Of what either model solved within k draws: kept, new, net (Wu et al. 2025).
+
+    Attributes:
+        srr: both / (both + base only).
+        ndr: tuned only / (both + tuned only).
+        nscr: (tuned only - base only) / (both + tuned only + base only).
+    """
+
+    k: int
+    srr: Share
+    ndr: Share
+    nscr: Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certainty:
+    """What is certain of single problems, false discoveries kept at most at 5% of all.
+
+    Attributes:
+        both: Solved by both models at least once.
+        gained: Never solved by the base, by the tuned model more often than chance would have it.
+        lost: The other way.
+        undecided: All else, also what nobody solved.
+        below: A problem without a success in the fewest draws has a success rate below this, with
+            95%.
+    """
+
+    both: int
+    gained: int
+    lost: int
+    undecided: int
+    below: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EfficiencyGap:
     """Sampling-efficiency gap: base pass@k minus tuned pass@1 (Yue et al. 2025)."""
@@ -116,7 +163,12 @@ class ToolNumber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemRow:
-    """Both models' counts on one problem; `tuned_id` where the tuned side calls it otherwise."""
+    """Both models' counts on one problem.
+
+    Attributes:
+        tuned_id: Where the tuned side calls it otherwise.
+        certainty: A field of `Certainty`: both, gained, lost or undecided.
+    """
 
     id: str
     source: str
@@ -125,6 +177,7 @@ class ProblemRow:
     n_tuned: int
     c_tuned: int
     tuned_id: str | None = None
+    certainty: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +233,11 @@ class Comparison:
     problems: list[ProblemRow]
     notes: list[str]
     """One line each: what the reader must know before trusting the numbers."""
+    certainty: Certainty | None = None
+    """None for runs that a rule stopped: their counts follow no plain law."""
+    support: Support | None = None
+    beyond: Prediction | None = None
+    """Predictions beyond the samples, where they were asked for; no word rests on them."""
     tool_numbers: list[ToolNumber] = field(default_factory=list)
     """What the tools behind the logs report where that is known to be off."""
     runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

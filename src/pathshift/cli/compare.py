@@ -36,10 +36,20 @@ def compare(
     ] = None,
     level: Annotated[float, typer.Option(help="Chance that the band holds at all k.")] = 0.95,
     band: Annotated[
-        str, typer.Option(help="bayes, or sup-t (covers too seldom if small).")
+        str, typer.Option(help="bayes, strict (wider), or sup-t (covers too seldom if small).")
     ] = "bayes",
+    question: Annotated[
+        str,
+        typer.Option(
+            help="like: problems like these; these: these problems, sampling noise alone."
+        ),
+    ] = "like",
     replicates: Annotated[int, typer.Option(help="Bootstrap draws.")] = 8000,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    beyond: Annotated[
+        int | None,
+        typer.Option(help="Predict up to this k, beyond the samples; never part of the verdict."),
+    ] = None,
     floor: Annotated[
         float | None, typer.Option(help="What one blind guess reaches, if the data do not say.")
     ] = None,
@@ -79,7 +89,8 @@ def compare(
     sides: dict[Side, _Given] = {"base": _side(base, source), "tuned": _side(tuned, source)}
     result = run_comparison(
         sides["base"][0], sides["tuned"][0], k=tuple(k) if k else None, level=level, band=band,
-        replicates=replicates, seed=seed, floor=floor, common=common,
+        replicates=replicates, seed=seed, floor=floor, common=common, question=question,
+        beyond=beyond,
     )  # fmt: skip
     speaker = Speaker(json, quiet=quiet)
     for line in summary.lines(result):

@@ -126,7 +126,20 @@ def _written(
             f"{source} holds counts, and {to} is made of samples; give a run folder or a log, or "
             "use --to passk, csv or parquet"
         )
-    return chosen.write_counts(read_counts(source, verifier=given.verifier), out)
+    table = read_counts(source, verifier=given.verifier)
+    _refuse_stopped(table)
+    return chosen.write_counts(table, out)
+
+
+def _refuse_stopped(table: CountTable) -> None:
+    """No other tool knows a stopping rule: it would take the draws for plain ones, with a bias."""
+    from pathshift.errors import InputError
+
+    if table.is_stopped:
+        raise InputError(
+            f"{table.name} was stopped by its outcomes (--stop-at), and no format here can say so; "
+            "its numbers would be read as plain n and c: use the run folder itself"
+        )
 
 
 def _judged(path: Path, given: Source, labels: _Labels) -> Judged:
@@ -135,6 +148,7 @@ def _judged(path: Path, given: Source, labels: _Labels) -> Judged:
     from pathshift.store.manifest import is_run
 
     table, rows = _of_run(path, given) if is_run(path) else _of_log(path, given)
+    _refuse_stopped(table)
     return Judged(
         table=table,
         rows=rows,

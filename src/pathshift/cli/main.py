@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from pathshift.cli import (
+    audit,
     compare,
     demo,
     export,
@@ -19,6 +20,8 @@ from pathshift.cli import (
     lab,
     merge,
     models,
+    plan,
+    retest,
     sample,
     show,
     tasks,
@@ -34,9 +37,12 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "show": show.show,
     "merge": merge.merge,
     "compare": compare.compare,
+    "plan": plan.plan,
+    "retest": retest.retest,
     "import": import_log.import_log,
     "export": export.export,
     "watch": watch.watch,
+    "audit": audit.audit,
     "models": models.app,
     "tasks": tasks.tasks,
     "lab": lab.app,

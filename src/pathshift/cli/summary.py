@@ -89,12 +89,45 @@ def details(result: Comparison) -> list[str]:
             f"itself, by chance, {null.base_only:.1f}), the tuned model alone "
             f"{null.observed_tuned_only:.1f} ({null.tuned_only:.1f})"
         )
+    lines += [*_certain(result), *_support(result)]
     gap = result.delta_se
     lines.append(
         f"sampling-efficiency gap: base pass@{gap.k} - tuned pass@1 = {signed(gap.value)} "
         f"[{signed(gap.low)}, {signed(gap.high)}]"
     )
-    return [*lines, *(f"note: {note}" for note in result.notes)]
+    return [*lines, *_beyond(result), *(f"note: {note}" for note in result.notes)]
+
+
+def _beyond(result: Comparison) -> list[str]:
+    from pathshift.analysis.beyond import lines
+
+    return [] if result.beyond is None else lines(result.beyond)
+
+
+def _certain(result: Comparison) -> list[str]:
+    found = result.certainty
+    if found is None:
+        return []
+    return [
+        f"certain of single problems: gained {found.gained}, lost {found.lost}, both "
+        f"{found.both}, undecided {found.undecided} (never solved means p below {found.below:.3g} "
+        "with 95%)"
+    ]
+
+
+def _support(result: Comparison) -> list[str]:
+    found = result.support
+    if found is None or found.nscr.value is None:
+        return []
+    names = {"kept": found.srr, "new": found.ndr, "net": found.nscr}
+    parts = [
+        f"{name} {share.value:+.3f} [{share.low:+.3f}, {share.high:+.3f}]"
+        if name == "net"
+        else f"{name} {share.value:.3f} [{share.low:.3f}, {share.high:.3f}]"
+        for name, share in names.items()
+        if share.value is not None
+    ]
+    return [f"support at k={found.k}: {', '.join(parts)}"]
 
 
 def amplification(result: Comparison) -> str:

@@ -78,6 +78,9 @@ class Page:
     figures: Mapping[str, Figure]
     by_k: Table
     cells: CellTable
+    certainty: Table | None
+    never: str
+    support: Table | None
     efficiency: str
     grid: Grid
     drill_down: DrillDown
@@ -120,6 +123,9 @@ def build_page(
         figures={figure.id: figure for figure in figures},
         by_k=tables.by_k(comparison),
         cells=tables.cell_table(comparison.cells, comparison.null),
+        certainty=tables.certainty_table(comparison.certainty),
+        never=_never(comparison),
+        support=tables.support_table(comparison.support),
         efficiency=_efficiency(comparison),
         grid=problem_grid(comparison.problems),
         drill_down=drill_down(samples, comparison.problems),
@@ -277,6 +283,17 @@ def _scatter(result: Comparison) -> Figure:
         ),
         label="Scatter plot of each problem's share of correct samples, base against tuned.",
         spec=charts.scatter(result),
+    )
+
+
+def _never(result: Comparison) -> str:
+    """What can be said of a problem without a success."""
+    if result.certainty is None:
+        return ""
+    draws = min(result.n["base"]["min"], result.n["tuned"]["min"])
+    return (
+        f"A problem without a success in {counted(draws, 'sample')} has a success rate below "
+        f"{rate(result.certainty.below)} with 95% confidence, no more than that."
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pathshift.analysis.result import Cells, Comparison, SplitHalfNull
+from pathshift.analysis.result import Cells, Certainty, Comparison, SplitHalfNull, Support
 from pathshift.report.formats import (
     amount,
     counted,
@@ -90,6 +90,47 @@ def _null_table(null: SplitHalfNull) -> Table:
         rows=(
             ("solved by the base only", amount(null.base_only), amount(null.observed_base_only)),
             ("solved by the tuned only", amount(null.tuned_only), amount(null.observed_tuned_only)),
+        ),
+    )
+
+
+CERTAINTY_MEANING = {
+    "gained": "never solved by the base, by tuned more often than chance has it",
+    "lost": "never solved by tuned, by the base more often than chance has it",
+    "both": "solved by both at least once",
+    "undecided": "anything else, also what nobody solved",
+}
+
+
+def certainty_table(found: Certainty | None) -> Table | None:
+    """How many problems are certain to be gained, lost, solved by both; None for stopped runs."""
+    if found is None:
+        return None
+    return Table(
+        caption="What is certain of single problems: false discoveries at most 5%",
+        head=("class", "problems", "meaning"),
+        rows=tuple(
+            (name, whole(getattr(found, name)), meaning)
+            for name, meaning in CERTAINTY_MEANING.items()
+        ),
+    )
+
+
+def support_table(found: Support | None) -> Table | None:
+    """What was kept and found of all that either solved; None where nobody solved anything."""
+    if found is None or found.nscr.value is None:
+        return None
+    rows = (
+        ("kept: of what the base solves", found.srr, rate),
+        ("new: of what tuned solves", found.ndr, rate),
+        ("net: of what either solves", found.nscr, signed),
+    )
+    return Table(
+        caption=f"Support at k = {whole(found.k)}, problems like these",
+        head=("share", "value", "95% interval"),
+        rows=tuple(
+            (name, write(share.value), interval(share.low, share.high, write))
+            for name, share, write in rows
         ),
     )
 
