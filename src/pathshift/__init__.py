@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathshift.analysis.comparison import Settings, compare
+    from pathshift.analysis.comparison import compare
     from pathshift.analysis.result import Comparison
+    from pathshift.analysis.settings import Settings
     from pathshift.errors import PathshiftError
     from pathshift.rollout.ingest import import_logs, read_table
     from pathshift.stats.passk import pass_at_k
@@ -33,7 +34,7 @@ __all__ = [
 _HOMES = {
     "Comparison": "pathshift.analysis.result",
     "PathshiftError": "pathshift.errors",
-    "Settings": "pathshift.analysis.comparison",
+    "Settings": "pathshift.analysis.settings",
     "compare": "pathshift.analysis.comparison",
     "import_logs": "pathshift.rollout.ingest",
     "pass_at_k": "pathshift.stats.passk",

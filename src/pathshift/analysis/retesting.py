@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pathshift.analysis.comparison import versions
 from pathshift.analysis.pairing import Pair, pair_up
 from pathshift.analysis.result import Range, plain_values
+from pathshift.analysis.settings import versions
 from pathshift.analysis.verdict import BoolArray, Certified, allowed_by_floor, certify, word_of
 from pathshift.errors import ConfigError
 from pathshift.records import CountTable

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pathshift.analysis.comparison import versions
 from pathshift.analysis.pairing import Pair, drawn, pair_up
 from pathshift.analysis.result import plain_values
+from pathshift.analysis.settings import versions
 from pathshift.analysis.verdict import allowed_by_floor
 from pathshift.errors import ConfigError, CountsError
 from pathshift.records import CountTable
@@ -111,6 +111,12 @@ class WatchedStep:
         """k at which a loss is certified."""
         highs = zip(self.k, self.high or [], strict=False)
         return [k for k, high in highs if high < 0 and k not in self.barred]
+
+    @property
+    def certified(self) -> str:
+        """What is certified, in words: "gain k=1, 2; loss k=16"; empty if nothing is."""
+        found = (("gain", self.gain_at), ("loss", self.loss_at))
+        return "; ".join(f"{word} k={', '.join(map(str, ks))}" for word, ks in found if ks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

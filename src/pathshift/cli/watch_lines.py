@@ -32,7 +32,7 @@ def row(step: WatchedStep) -> str:
     )
     return (
         f"{_name(step):>6}   {short(step.curve[0])}   {short(step.curve[-1])} {step.k[-1]:>6}   "
-        f"{_difference(step, 0):<24} {_difference(step, -1):<24} {_certified(step)}{facts}"
+        f"{_difference(step, 0):<24} {_difference(step, -1):<24} {step.certified}{facts}"
     ).rstrip()
 
 
@@ -46,15 +46,6 @@ def _difference(step: WatchedStep, i: int) -> str:
     if step.low is None or step.high is None:
         return signed(step.difference[i])
     return f"{signed(step.difference[i])} [{signed(step.low[i])}, {signed(step.high[i])}]"
-
-
-def _certified(step: WatchedStep) -> str:
-    parts = [
-        f"{word} k={','.join(map(str, ks))}"
-        for word, ks in (("gain", step.gain_at), ("loss", step.loss_at))
-        if ks
-    ]
-    return "; ".join(parts)
 
 
 def foot(run: Watched) -> list[str]:

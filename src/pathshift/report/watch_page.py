@@ -131,7 +131,7 @@ def _row(step: WatchedStep, k: int, known: list[str]) -> tuple[str, ...]:
         "–" if at is None else rate(step.curve[at]),
         _difference(step, 0),
         "–" if at is None else _difference(step, at),
-        certified(step),
+        step.certified or "–",
         *(told[name] for name in known),
     )
 
@@ -146,13 +146,3 @@ def _difference(step: WatchedStep, i: int) -> str:
     if step.low is None or step.high is None:
         return signed(step.difference[i])
     return f"{signed(step.difference[i])} {interval(step.low[i], step.high[i], signed)}"
-
-
-def certified(step: WatchedStep) -> str:
-    """What is certified of a step, in words: "gain k=1, 2; loss k=16"."""
-    parts = [
-        f"{word} k={', '.join(map(str, ks))}"
-        for word, ks in (("gain", step.gain_at), ("loss", step.loss_at))
-        if ks
-    ]
-    return "; ".join(parts) or "–"
