@@ -54,10 +54,11 @@ test-gym: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/python scripts/cli_page.py
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/dev.stamp $(TOOLS)/tools.stamp
 	$(BIN)/pathshift models get smollm2
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/importers.py
+	$(BIN)/python benchmarks/band.py $(TOOLS)/bin/python
 
 study-interval: $(VENV)/dev.stamp
 	$(BIN)/python studies/paired_interval.py
