@@ -81,6 +81,14 @@ def test_intervals_of_the_ratios_cover_their_truth() -> None:
     assert (hits / 300 > 0.9).all()
 
 
+def test_two_gains_and_no_loss_leave_the_net_change_open() -> None:
+    """McNemar's exact p of 0 against 2 is .5: an interval that excludes 0 would say too much."""
+    drawn = dirichlet_weights(np.array([4.0, 2.0, 10.0]), 4000, np.random.default_rng(0))
+    kept, _, net = support_intervals(np.eye(4)[[0, 2, 3]], drawn)
+    assert kept.low < 0.9
+    assert net.low < 0 < net.high
+
+
 def test_classes_are_what_they_say() -> None:
     base = np.array([[64, 0], [64, 20], [64, 5], [64, 0], [64, 0]])
     tuned = np.array([[64, 20], [64, 0], [64, 9], [64, 1], [64, 0]])

@@ -144,9 +144,12 @@ def support_intervals(
 
     Args:
         shares: Both, base only, tuned only, neither as shares of each row of the weights, (U, 4).
-        weights: End atoms are left out, they are no problems.
+        weights: The end atoms are an unseen problem that only the base solves and one that only
+            the tuned model does: without them a table with two gains and no loss would exclude
+            losses that a third problem could bring.
     """
     both, base_only, tuned_only, _ = (weights.rows @ shares).T
+    base_only, tuned_only = base_only + weights.atoms[:, 0], tuned_only + weights.atoms[:, 1]
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = (
             both / (both + base_only),
