@@ -57,7 +57,8 @@ def doubled_draws(problems: Sequence[Sequence[Draw]]) -> Doubled | None:
     """
     placed = [(i, draw) for i, draws in enumerate(problems) for draw in draws if draw.n_chars]
     said = [Counter(draw.text_digest for draw in draws) for draws in problems]
-    by_shard = _twins([(draw.shard, (i, draw)) for i, draw in placed], said)
+    has_shards = len({draw.shard for _, draw in placed}) > 1
+    by_shard = _twins([(draw.shard, (i, draw)) for i, draw in placed], said) if has_shards else []
     by_number = _twins([(draw.number, (i, draw)) for i, draw in placed], said)
     if by_shard:
         return _told("file", by_shard)
