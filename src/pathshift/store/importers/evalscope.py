@@ -13,7 +13,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import each, log_rows, mapping, needed, yaml_content
+from pathshift.store.importers.files import each, log_rows, mapping, needed, renamed, yaml_content
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -77,7 +77,7 @@ def _config(path: Path) -> dict[str, Any]:
     except (OSError, LogError):
         config = {}
     policy = mapping(config.get("generation_config"))
-    settings = {ours: policy[key] for key, ours in _POLICY.items() if policy.get(key) is not None}
+    settings = renamed(policy, _POLICY)
     return {**settings, "tool": f"evalscope {as_text(config.get('evalscope_version'))}".strip()}
 
 

@@ -85,6 +85,15 @@ def each(
         yield from samples
 
 
+def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """What a tool states of its settings, under our names for them.
+
+    >>> renamed({"max_gen_toks": 64, "n": 1}, {"max_gen_toks": "max_tokens", "top_p": "top_p"})
+    {'max_tokens': 64}
+    """
+    return {ours: values[key] for key, ours in names.items() if values.get(key) is not None}
+
+
 def json_content(path: Path) -> Any:
     """A whole JSON file; NaN may stand in it."""
     if path.stat().st_size > MAX_JSON_BYTES:

@@ -15,7 +15,7 @@ from typing import Any
 from pathshift.errors import InputError, LogError
 from pathshift.records import Outcome
 from pathshift.store.importers.archive import Archive
-from pathshift.store.importers.files import mapping
+from pathshift.store.importers.files import mapping, renamed
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -96,7 +96,7 @@ def _parsed(data: bytes, where: str) -> Mapping[str, Any]:
 def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:
     policy = {**(spec.get("model_generate_config") or {})}
     packages = spec.get("packages") or {}
-    settings = {name: policy[key] for key, name in _POLICY.items() if policy.get(key) is not None}
+    settings = renamed(policy, _POLICY)
     return {
         **settings,
         "tool": f"inspect_ai {as_text(packages.get('inspect_ai'))}".strip(),

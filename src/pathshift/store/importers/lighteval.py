@@ -14,7 +14,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import each, log_rows, mapping, needed, sibling_json
+from pathshift.store.importers.files import each, log_rows, mapping, needed, renamed, sibling_json
 from pathshift.store.importers.logged import (
     Log,
     LogFormat,
@@ -79,7 +79,7 @@ def _settings(path: Path) -> dict[str, Any]:
     found = sorted(roots[0].glob(f"results/**/results_{date}.json")) if roots else []
     general = mapping(mapping(next(map(sibling_json, found), {})).get("config_general"))
     policy = mapping(mapping(general.get("model_config")).get("generation_parameters"))
-    settings = {ours: policy[key] for key, ours in _POLICY.items() if policy.get(key) is not None}
+    settings = renamed(policy, _POLICY)
     model = as_text(general.get("model_name")) or path.parent.parent.name
     task = path.stem.removeprefix("details_").rpartition("_")[0]
     return {**settings, "tool": "lighteval", "model": model, "task": task}

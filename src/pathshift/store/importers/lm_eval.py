@@ -15,7 +15,7 @@ from typing import Any
 
 from pathshift.errors import LogError
 from pathshift.records import Outcome
-from pathshift.store.importers.files import each, log_rows, mapping, needed, sibling_json
+from pathshift.store.importers.files import each, log_rows, mapping, needed, renamed, sibling_json
 from pathshift.store.importers.generic import ALIASES
 from pathshift.store.importers.logged import (
     Log,
@@ -91,7 +91,7 @@ def _filters(path: Path) -> list[str]:
 def _settings(peek: Peek, task: str) -> dict[str, Any]:
     arguments = mapping(mapping(peek.first.get("arguments")).get("gen_args_0")).get("arg_1")
     policy = mapping(arguments)
-    settings = {ours: policy[key] for key, ours in _POLICY.items() if policy.get(key) is not None}
+    settings = renamed(policy, _POLICY)
     results = mapping(next(map(sibling_json, sorted(peek.path.parent.glob("results_*.json"))), {}))
     version = as_text(results.get("lm_eval_version"))
     model = as_text(results.get("model_name")) or peek.path.parent.name
