@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from tests.commands import pathshift
 
+from pathshift.analysis.comparison import compare
+from pathshift.analysis.pairing import load
 from pathshift.analysis.retesting import Retest, RetestSettings
 from pathshift.errors import ConfigError
 from pathshift.records import CountTable, ProblemCount
@@ -114,13 +117,7 @@ def test_bad_settings_name_value_and_rule(change: dict[str, Any], said: str) -> 
 
 
 def test_the_command_draws_on_and_a_second_call_sees_the_same(tmp_path: Path) -> None:
-    runs = [tmp_path / name for name in ("base", "tuned")]
-    for run in runs:
-        done = pathshift(
-            "sample", "--model", f"fake:{run.name}", "--tasks", "arithmetic", "--n", 8,
-            "--limit", 20, "--out", run, "-q",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    runs = sampled(tmp_path)
     command = ("retest", *runs, "--up-to", 32, "--at", 32)
     first, second = (pathshift(*command, "--json", "-") for _ in range(2))
     assert first.returncode == 0, first.stderr
@@ -131,3 +128,59 @@ def test_the_command_draws_on_and_a_second_call_sees_the_same(tmp_path: Path) ->
     done = pathshift("retest", *runs, "--up-to", 16, "--at", 32)
     assert done.returncode == 2
     assert "--at 32 lies above --up-to 16" in done.stderr
+
+
+def sampled(tmp_path: Path) -> list[Path]:
+    runs = [tmp_path / name for name in ("base", "tuned")]
+    for run in runs:
+        done = pathshift(
+            "sample", "--model", f"fake:{run.name}", "--tasks", "arithmetic", "--n", 8,
+            "--limit", 20, "--out", run, "-q",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return runs
+
+
+def test_a_comparison_after_a_retest_shares_the_error_among_its_looks(tmp_path: Path) -> None:
+    runs = sampled(tmp_path)
+    before = compare(*runs, k=(1, 8))
+    assert before.settings["looks"] == 1
+    done = pathshift("compare", *runs, "--retest", "--up-to", 32, "--json", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert found["settings"]["looks"] == 3
+    assert any("share of 1/3 of the error" in note for note in found["notes"])
+    assert "look 1 of 3" in done.stdout
+    assert found["retest"]["looks"][0]["cap"] == 8
+    # The same band as one look at a third of the error would draw.
+    tables = [load(run, name=run.name) for run in runs]
+    alone = [replace(t, settings={**t.settings, "looks": 1}) for t in tables]
+    third = compare(*alone, level=1 - 0.05 / 3)
+    assert found["low"] == pytest.approx(third.low, abs=1e-12)
+    # A later call with fewer looks does not take back what was planned.
+    pathshift("retest", *runs, "--up-to", 16)
+    assert compare(*runs, k=(1,)).settings["looks"] == 3
+
+
+def test_sampling_until_decided_is_a_sample_and_a_retest(tmp_path: Path) -> None:
+    base, tuned = sampled(tmp_path)
+    new = tmp_path / "new"
+    command = (
+        "sample", "--model", "fake:tuned", "--tasks", "arithmetic", "--n", 8, "--limit", 20,
+        "--out", new, "--json", tmp_path / "s.json",
+    )  # fmt: skip
+    done = pathshift(*command, "--until", "decided", "--against", base, "--up-to", 32)
+    assert done.returncode == 0, done.stderr
+    until = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["retest"]
+    done = pathshift("retest", base, tuned, "--up-to", 32, "--json", tmp_path / "t.json")
+    assert until == json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    for flags in (("--until", "decided"), ("--against", base), ("--until", "x")):
+        assert pathshift(*command, *flags).returncode == 2
+
+
+def test_a_retest_inside_compare_asks_for_run_folders(tmp_path: Path) -> None:
+    counts = tmp_path / "c.jsonl"
+    counts.write_text('{"id": "a", "n": 4, "c": 1}\n', encoding="utf-8")
+    done = pathshift("compare", counts, counts, "--retest")
+    assert done.returncode == 2
+    assert "is not a run folder" in done.stderr

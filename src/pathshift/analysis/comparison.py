@@ -8,7 +8,14 @@ from typing import Any, Unpack
 import numpy as np
 
 from pathshift.analysis.beyond import Prediction, predict_beyond
-from pathshift.analysis.notes import has_bounds, notes_on, outcomes_of, run_facts, scale_of
+from pathshift.analysis.notes import (
+    has_bounds,
+    looks_of,
+    notes_on,
+    outcomes_of,
+    run_facts,
+    scale_of,
+)
 from pathshift.analysis.pairing import Counts, Pair, load, pair_up
 from pathshift.analysis.result import (
     Amplification,
@@ -125,17 +132,25 @@ class _Analysis:
         return draw(self.table.weight, self.settings.replicates, self._rng(0))
 
     @cached_property
+    def level(self) -> float:
+        """Level of the difference's band: the error is shared among the looks of a retest.
+
+        Equal shares (Bonferroni) hold for whichever of the looks this one is.
+        """
+        return 1 - (1 - self.settings.level) / looks_of(self.pair)
+
+    @cached_property
     def difference_band(self) -> Band:
         table, settings = self.table, self.settings
         if settings.question == "these":
             return self._noise_band()
         if settings.band == "sup-t":
             band = sup_t_band(
-                table.difference, table.weight, settings.level, settings.replicates, self._rng(0)
+                table.difference, table.weight, self.level, settings.replicates, self._rng(0)
             )
         else:
             draw = strict_band if settings.band == "strict" else bayesian_band
-            band = draw(self.weights, table.difference, (-1.0, 1.0), settings.level)
+            band = draw(self.weights, table.difference, (-1.0, 1.0), self.level)
         return self._exact_last(band)
 
     def _noise_band(self) -> Band:
@@ -146,7 +161,7 @@ class _Analysis:
                 "stopped these runs; leave it at like"
             )
         return noise_band(
-            self.base.counts, self.tuned.counts, self.k, level=self.settings.level,
+            self.base.counts, self.tuned.counts, self.k, level=self.level,
             replicates=min(self.settings.replicates, 2000), rng=self._rng(3),
         )  # fmt: skip
 
@@ -159,7 +174,7 @@ class _Analysis:
         if not self._last_is_binary:
             return band
         lost, gained = self.cells.base_only, self.cells.tuned_only
-        interval = exact.mcnemar_interval(lost, gained, self.table.n_problems, self.settings.level)
+        interval = exact.mcnemar_interval(lost, gained, self.table.n_problems, self.level)
         return _with_last(band, interval)
 
     @property
@@ -375,6 +390,7 @@ class _Analysis:
         return {
             "band": self.settings.band,
             "level": self.settings.level,
+            "looks": looks_of(self.pair),
             "seed": self.settings.seed,
             "replicates": self.settings.replicates,
             "pointwise_error": band.pointwise,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pathshift.analysis.pairing import Pair
+from pathshift.errors import RunError
 from pathshift.records import CountTable
 from pathshift.stats.passk import FloatArray, IntArray
 
@@ -87,7 +88,7 @@ def notes_on(
             f"{len(pair.left_out)} problems have no judged sample on one side and are left out: "
             f"{', '.join(pair.left_out[:3])}"
         )
-    lines += _stopping_notes(pair)
+    lines += [*_stopping_notes(pair), *_look_notes(pair)]
     plain = [table for table in (pair.base, pair.tuned) if not table.is_stopped]
     sizes = {p.n for table in plain for p in table.counts}
     if len(sizes) > 1:
@@ -132,6 +133,31 @@ def _stopping_notes(pair: Pair) -> list[str]:
             "no bounds for failed samples: judged otherwise, sampling would have stopped elsewhere"
         )
     return lines
+
+
+def looks_of(pair: Pair) -> int:
+    """Looks among which the error is shared: those a retest planned on either run, else one.
+
+    Raises:
+        RunError: a manifest says so otherwise than with a whole number from 1 up.
+    """
+    most = 1
+    for table in (pair.base, pair.tuned):
+        looks = table.settings.get("looks", 1)
+        if not isinstance(looks, int) or looks < 1:
+            raise RunError(f"a manifest says looks {str(looks)[:40]!r}; it must be 1 or more")
+        most = max(most, looks)
+    return most
+
+
+def _look_notes(pair: Pair) -> list[str]:
+    looks = looks_of(pair)
+    if looks == 1:
+        return []
+    return [
+        f"a retest looks at these runs up to {looks} times: the band of the difference takes a "
+        f"share of 1/{looks} of the error, so that what all looks claim falsely stays within it"
+    ]
 
 
 def _matching_notes(pair: Pair) -> list[str]:

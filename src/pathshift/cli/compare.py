@@ -19,6 +19,7 @@ from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
 
 if TYPE_CHECKING:
     from pathshift.analysis.drilldown import SampleSource, Side
+    from pathshift.analysis.retesting import Retested
     from pathshift.records import CountTable
     from pathshift.rollout.ingest import Source
 
@@ -38,6 +39,15 @@ def compare(
     band: Annotated[
         str, typer.Option(help="bayes, strict (wider), or sup-t (covers too seldom if small).")
     ] = "bayes",
+    strict: Annotated[bool, typer.Option("--strict", help="Short for --band strict.")] = False,
+    retest: Annotated[
+        bool,
+        typer.Option(
+            "--retest",
+            help="First draw both run folders on until it is decided (see pathshift retest).",
+        ),
+    ] = False,
+    up_to: Annotated[int, typer.Option(help="With --retest: most samples a problem.")] = 256,
     question: Annotated[
         str,
         typer.Option(
@@ -85,14 +95,16 @@ def compare(
     from pathshift.cli.report_file import write
 
     words = _checked(fail_on or [])
+    speaker = Speaker(json, quiet=quiet)
+    found = _retested(base, tuned, speaker, up_to, level, floor, seed) if retest else None
     source = source_of(form, score, threshold, column, verifier, duplicates)
     sides: dict[Side, _Given] = {"base": _side(base, source), "tuned": _side(tuned, source)}
     result = run_comparison(
-        sides["base"][0], sides["tuned"][0], k=tuple(k) if k else None, level=level, band=band,
+        sides["base"][0], sides["tuned"][0], k=tuple(k) if k else None, level=level,
+        band="strict" if strict else band,
         replicates=replicates, seed=seed, floor=floor, common=common, question=question,
         beyond=beyond,
     )  # fmt: skip
-    speaker = Speaker(json, quiet=quiet)
     for line in summary.lines(result):
         speaker.say(line)
     if report is not None:
@@ -101,9 +113,26 @@ def compare(
         speaker.say(f"report: {report}")
     else:
         speaker.advise(f"next: pathshift compare {base} {tuned} --report report.html")
-    speaker.result(result.to_dict())
+    speaker.result(result.to_dict() | ({} if found is None else {"retest": found.to_dict()}))
     if any(word in result.verdict.word.split("_then_") for word in words):
         raise typer.Exit(1)
+
+
+def _retested(
+    base: Path, tuned: Path, speaker: Speaker, up_to: int, level: float, floor: float | None,
+    seed: int,
+) -> Retested:  # fmt: skip
+    """Both runs drawn on until decided; the comparison that follows knows of these looks."""
+    from pathshift.cli.retest import decide
+    from pathshift.errors import ConfigError
+    from pathshift.store.manifest import is_run
+
+    for path in (base, tuned):
+        if not is_run(path):
+            raise ConfigError(f"--retest draws on, and {path} is not a run folder of `sample`")
+    found = decide(base, tuned, speaker, up_to=up_to, level=level, floor=floor, seed=seed)
+    speaker.say()
+    return found
 
 
 def _side(path: Path, source: Source) -> _Given:

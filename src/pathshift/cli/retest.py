@@ -10,7 +10,7 @@ import typer
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
 
 if TYPE_CHECKING:
-    from pathshift.analysis.retesting import RetestLook
+    from pathshift.analysis.retesting import Retested, RetestLook
     from pathshift.records import CountTable
 
 
@@ -42,29 +42,45 @@ def retest(
 
     Example: pathshift retest runs/base runs/tuned --up-to 512 --at 128
     """
+    speaker = Speaker(json, quiet=quiet)
+    found = decide(
+        base, tuned, speaker, up_to=up_to, stop_at=stop_at, at=at, level=level, floor=floor,
+        device=device, seed=seed,
+    )  # fmt: skip
+    speaker.advise(f"next: pathshift compare {base} {tuned} --report report.html (all curves)")
+    speaker.result(found.to_dict())
+
+
+def decide(
+    base: Path,
+    tuned: Path,
+    speaker: Speaker,
+    *,
+    up_to: int,
+    stop_at: int = 4,
+    at: int | None = None,
+    level: float = 0.95,
+    floor: float | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+) -> Retested:
+    """Look, draw both runs on, look again, until decided or at the last cap; tells every look.
+
+    Raises:
+        ConfigError, RunError: the two cannot be drawn on by one rule.
+    """
     from pathshift.analysis.retesting import Retest, RetestSettings
     from pathshift.errors import ConfigError
-    from pathshift.models.load import load_model
-    from pathshift.rollout.rounds import caps_of, common_rule, draw_to, table_at
+    from pathshift.rollout.rounds import caps_of, common_rule, record_looks
 
     if at is not None and at > up_to:
         raise ConfigError(f"--at {at} lies above --up-to {up_to}: no look will speak of it")
-    speaker = Speaker(json, quiet=quiet)
     caps = caps_of(common_rule(base, tuned, stop_at), up_to)
+    record_looks((base, tuned), len(caps))
     settings = RetestSettings(looks=len(caps), at=at, level=level, seed=seed, floor=floor)
     testing: Retest | None = None
     for cap in caps:
-        tables: list[CountTable] = []
-        for path in (base, tuned):
-            table = table_at(path, cap)
-            if table is None:
-                draw_to(
-                    path, cap, load_model, device=device,
-                    on_progress=ProgressLine(quiet=speaker.quiet),
-                )  # fmt: skip
-                table = table_at(path, cap)
-            assert table is not None, "a finished round has every draw"
-            tables.append(table)
+        tables = [_drawn_to(path, cap, device, quiet=speaker.quiet) for path in (base, tuned)]
         testing = testing or Retest(tables[0], tables[1], settings)
         look = testing.look(tables[0], tables[1])
         speaker.say(line_of(look, len(testing.taken), len(caps)))
@@ -74,11 +90,20 @@ def retest(
     found = testing.result()
     speaker.say()
     speaker.say(found.sentence)
-    speaker.advise(
-        f"next: pathshift compare {base} {tuned} --report report.html (all curves; its band knows "
-        "nothing of the earlier looks, the verdict is the one above)"
-    )
-    speaker.result(found.to_dict())
+    return found
+
+
+def _drawn_to(path: Path, cap: int, device: str, *, quiet: bool) -> CountTable:
+    """A run's counts at a cap, with what is missing drawn first."""
+    from pathshift.models.load import load_model
+    from pathshift.rollout.rounds import draw_to, table_at
+
+    table = table_at(path, cap)
+    if table is None:
+        draw_to(path, cap, load_model, device=device, on_progress=ProgressLine(quiet=quiet))
+        table = table_at(path, cap)
+    assert table is not None, "a finished round has every draw"
+    return table
 
 
 def line_of(look: RetestLook, number: int, planned: int) -> str:

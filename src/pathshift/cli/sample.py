@@ -16,6 +16,7 @@ import typer
 
 from pathshift.cli import sample_flags as flags
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
+from pathshift.cli.retest import decide
 from pathshift.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def sample(
     n: flags.N = 32,
     stop_at: flags.StopAt = None,
     pilot: flags.Pilot = None,
+    until: flags.Until = None,
+    against: flags.Against = None,
+    up_to: flags.UpTo = 256,
     limit: flags.Limit = None,
     temperature: flags.Temperature = 1.0,
     top_p: flags.TopP = 1.0,
@@ -63,10 +67,14 @@ def sample(
     on 1,060 released problems --n 128 --stop-at 4 draws a quarter, within 2% as precise from k=32.
 
     Example: pathshift sample --model smollm2 --tasks gsm8k --n 32 --limit 20 --out runs/a
+
+    Example: pathshift sample --model hf:./rl --tasks gsm8k --n 16 --out runs/rl --until decided
+    --against runs/base
     """
     from pathshift.models.load import load_model
     from pathshift.rollout.plan import SampleConfig
 
+    _check_until(until, against, tasks)
     common = SampleConfig(
         task="", n=n, stop_at=stop_at, pilot=pilot, limit=limit,
         task_options=pairs(task_option or [], "-T"),
@@ -87,7 +95,20 @@ def sample(
     results = [
         run(config, loaded, folder, speaker, flush_every=flush_every) for config, folder in asked
     ]
-    speaker.result({"runs": results})
+    found: dict[str, Any] = {"runs": results}
+    if against is not None:
+        found["retest"] = decide(against, out, speaker, up_to=up_to, device=device).to_dict()
+    speaker.result(found)
+
+
+def _check_until(until: str | None, against: Path | None, tasks: str) -> None:
+    """--until decided and --against belong together and speak of one run."""
+    if until not in (None, "decided"):
+        raise ConfigError(f"--until {until!r} is not known; use --until decided")
+    if (until is None) != (against is None):
+        raise ConfigError("--until decided needs --against RUN, and --against needs --until")
+    if until is not None and "," in tasks:
+        raise ConfigError(f"--until decided compares one task with one run, got --tasks {tasks}")
 
 
 def _per_task(common: SampleConfig, tasks: str, out: Path) -> list[tuple[SampleConfig, Path]]:

@@ -24,6 +24,15 @@ StopAt = Annotated[
 Pilot = Annotated[
     int | None, Option(help="Samples of every problem before --stop-at may end it. [default: 8]")
 ]
+Until = Annotated[
+    str | None,
+    Option(
+        help="decided: after --n, draw this run and --against on where the verdict can still "
+        "change, until there is one or --up-to is reached (see pathshift retest).",
+    ),
+]
+Against = Annotated[Path | None, Option(help="With --until decided: the base's run folder.")]
+UpTo = Annotated[int, Option(help="With --until decided: most samples a problem.")]
 Limit = Annotated[int | None, Option(help="First problems only. [default: all]")]
 Temperature = Annotated[float, Option(help="0 takes the likeliest token.")]
 TopP = Annotated[float, Option(help="1 keeps all tokens.")]

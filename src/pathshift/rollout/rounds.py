@@ -10,7 +10,7 @@ one catch up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +50,17 @@ def common_rule(base: Path, tuned: Path, successes: int) -> StoppingRule:
                 "smaller on with `pathshift sample --n`"
             )
     return StoppingRule(**wanted, cap=max(wanted["pilot"], wanted["successes"]))
+
+
+def record_looks(paths: Sequence[Path], planned: int) -> None:
+    """Write into both runs how often they are to be looked at, before the first look.
+
+    Whoever compares them later has to share the error among these looks.
+    """
+    for path in paths:
+        if RunFolder(path).manifest.environment.get("looks", 0) < planned:
+            with RunWriter(path, str(RunFolder(path).manifest.config["verifier"])) as writer:
+                writer.record_looks(planned)
 
 
 def caps_of(rule: StoppingRule, last: int) -> list[int]:

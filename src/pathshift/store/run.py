@@ -189,6 +189,12 @@ class RunWriter:
         drawing = {name: before.get(name, 0) + value for name, value in now.items()}
         self._write(replace(manifest, environment={**manifest.environment, "drawing": drawing}))
 
+    def record_looks(self, planned: int) -> None:
+        """Keep that these samples are looked at up to so many times; the largest number stands."""
+        manifest = self.folder.manifest
+        looks = max(planned, int(manifest.environment.get("looks", 0)))
+        self._write(replace(manifest, environment={**manifest.environment, "looks": looks}))
+
     def sampled(self) -> set[SampleKey]:
         """Keys of the samples on disk; clears what an earlier kill left unfinished."""
         remove_replaced(self.folder.samples_path)
