@@ -99,6 +99,14 @@ def test_one_problem_is_not_enough(tmp_path: Path) -> None:
         answer_floor(run)
 
 
+def test_answers_that_were_never_judged_tell_nothing(tmp_path: Path) -> None:
+    """A verifier that hangs keeps the answer it hung on."""
+    rows = {name: [("1", Outcome.FAILED)] for name in "ab"}
+    run = write_run(tmp_path / "run", {"a": "1", "b": "2"}, {"text": rows})
+    with pytest.raises(InputError, match="has no judged sample"):
+        answer_floor(run)
+
+
 @pytest.mark.parametrize(
     ("text", "plain"),
     [

@@ -78,6 +78,18 @@ def test_unequal_pilots_are_not_planned_with_more_samples() -> None:
     assert any("differ in n or rule" in note for note in found.notes)
 
 
+def test_a_pilot_too_small_to_tell_is_said_to_be() -> None:
+    """From one problem all others look like it, and few of them seem to decide."""
+    quick = Simulation(runs=20, replicates=100)
+    one, two = (
+        plan(pair_up(table(1, 1.0, n, q), table(2, 0.7, n, q)), PlanSettings(simulation=quick))
+        for n, q in ((4, 1), (1, 12))
+    )
+    assert any("1 problems hardly tell" in note for note in one.notes)
+    assert any("one sample does not tell" in note for note in two.notes)
+    assert not any("hardly tell" in note for note in two.notes)
+
+
 @pytest.mark.parametrize("true", [10, 11, 25, 300, 640])
 def test_the_smallest_number_is_found(true: int) -> None:
     found = smallest(lambda q: float(q >= true), 10, 64, 0.8)
@@ -88,7 +100,14 @@ def test_the_smallest_number_is_found(true: int) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"power": 1.0}, "power"), ({"n": 0}, "n must"), ({"successes": 0}, "successes")],
+    [
+        ({"power": 1.0}, "power"),
+        ({"n": 0}, "n must"),
+        ({"successes": 0}, "successes"),
+        ({"simulation": Simulation(level=2.0)}, "level must be"),
+        ({"simulation": Simulation(level=0.0)}, "level must be"),
+        ({"simulation": Simulation(level=float("nan"))}, "level must be"),
+    ],
 )
 def test_bad_settings_name_value_and_rule(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):

@@ -8,7 +8,10 @@ import pytest
 from pathshift.analysis.readings import Readings, ladder, readings
 from pathshift.errors import ConfigError
 from pathshift.records import CountTable, ProblemCount
+from pathshift.stats.drawn import Drawn
 from pathshift.stats.passk import pass_at_k
+from pathshift.stats.power import drawn_on
+from pathshift.stats.stopping import StoppingRule
 
 
 def table(c: list[int], *, n: int = 16, floor: float | None = 0.001) -> CountTable:
@@ -84,6 +87,24 @@ def test_a_run_that_a_rule_stopped_has_no_g_pass_and_no_cover() -> None:
     assert found.curve[0].g_pass is None
     assert (found.cover, found.mg_pass) == (None, None)
     assert found.beyond is not None
+
+
+def test_what_guessing_brings_under_a_rule_is_what_it_brings_up_to_the_cap() -> None:
+    """Guesses at .02 that stop at the first hit, simulated: they solve 1 - .98^64 in the end."""
+    rule, rng = StoppingRule(pilot=4, successes=1, cap=64), np.random.default_rng(1)
+    drawing = Drawn.plain(np.column_stack([np.full(2000, 4), rng.binomial(4, 0.02, 2000)]))
+    side = drawn_on(drawing, np.full(2000, 0.02), rule, rng)
+    counts = tuple(
+        ProblemCount(id=str(i), n=int(n), c=int(c), failed=0, floor=0.02)
+        for i, (n, c) in enumerate(side.counts)
+    )
+    stopping = {"stopping": rule.as_settings()}
+    found = readings(CountTable(name="run", counts=counts, settings=stopping))
+    assert found is not None
+    assert found.beyond is not None
+    assert found.beyond.by_chance == pytest.approx(2000 * (1 - 0.98**64))
+    assert found.beyond.any_success == pytest.approx(found.beyond.by_chance, rel=0.05)
+    assert found.beyond.solved <= 0.05 * 2000
 
 
 def test_failed_problems_are_left_out_and_none_left_is_none() -> None:

@@ -93,6 +93,34 @@ def test_a_k_that_is_asked_for_must_itself_be_decided() -> None:
     )
 
 
+def counted(cap: int, *counts: tuple[int, int, int]) -> CountTable:
+    """Counts n, c and failed under a pilot of 2 and 2 successes."""
+    rows = tuple(
+        ProblemCount(id=str(i), n=n, c=c, failed=failed) for i, (n, c, failed) in enumerate(counts)
+    )
+    stopping = {"pilot": 2, "successes": 2, "cap": cap}
+    return CountTable(name="x", counts=rows, settings={"stopping": stopping})
+
+
+def test_a_problem_that_is_judged_only_at_a_later_look_joins_it() -> None:
+    settings = RetestSettings(looks=2, replicates=500)
+    first = counted(2, (2, 0, 0), (0, 0, 2)), counted(2, (2, 2, 0), (2, 0, 0))
+    later = counted(4, (4, 0, 0), (2, 0, 2)), counted(4, (2, 2, 0), (4, 0, 0))
+    retest = Retest(*first, settings)
+    assert retest.look(*first).samples == 4
+    assert retest.look(*later).samples == 12
+
+
+def test_what_is_certified_elsewhere_is_said_where_the_k_asked_for_is_open() -> None:
+    tables = counted(2, *[(2, 0, 0)] * 40), counted(2, *[(2, 2, 0)] * 40)
+    retest = Retest(*tables, RetestSettings(looks=1, at=32, replicates=2000))
+    retest.look(*tables)
+    assert retest.result().word == "gain"
+    assert retest.result().sentence == (
+        "Undecided at k=32 after 2 draws a problem; gain certified for k=1..2 (95% over one look)."
+    )
+
+
 def test_no_word_where_blind_guessing_does_as_well() -> None:
     p = rates_of(0, 150)
     free, barred = retested(p, p**0.5, 1), retested(p, p**0.5, 1, stated=0.4)

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 from tests.commands import pathshift
+from tests.rollout.toys import Toy
 
-from pathshift.cli.audit_lines import markdown_of, summary_of
-from pathshift.rollout.audit import Audit, Finding
+from pathshift.cli.audit_lines import lines_of, markdown_of, summary_of
+from pathshift.cli.output import Speaker
+from pathshift.records import Problem
+from pathshift.rollout.audit import Audit, AuditOptions, Finding
+from pathshift.rollout.audit.battery import audit_subject
 from pathshift.rollout.audit.result import Attack, Constant
+from pathshift.rollout.audit.subject import NOT_ASKED, Mark
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +131,29 @@ def test_show_labels_the_floor_by_answers(run: Path) -> None:
     assert done.stdout.count("upper-bound reading") == 2
     told = json.loads(pathshift("show", run, "--answers", "--json", "-").stdout)
     assert told["answers"]["label"] == "upper-bound reading"
+
+
+def test_what_a_verifier_was_not_asked_is_no_floor() -> None:
+    """After answers that hung no more are asked: then no constant and no floor is known."""
+
+    class Tired(Toy):
+        def _mark(self, problem: Problem, text: str) -> Mark:
+            is_reference = text == self.reference(problem)
+            return super()._mark(problem, text) if is_reference else Mark(None, NOT_ASKED)
+
+    audit = audit_subject(Tired(), AuditOptions(limit=20))
+    assert audit.constant is None
+    assert audit.floors is not None
+    assert audit.floors.answers is None
+    assert "not known" in "\n".join(lines_of(audit))
+
+
+def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """As ids of problems and messages of foreign scorers might."""
+    speaker = Speaker(None, quiet=False)
+    speaker.say("a\x1b[31mb\tc\nd")
+    speaker.advise("e\x9bf\u202eg\ud800")
+    assert capsys.readouterr().out == "a�[31mb\tc\nd\ne�f�g�\n"
 
 
 def test_show_sets_two_verifiers_side_by_side(run: Path) -> None:

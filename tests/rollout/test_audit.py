@@ -336,6 +336,17 @@ def test_problems_that_depend_on_the_process_are_found() -> None:
     assert "another Python process" in finding.seen
 
 
+def test_a_second_child_that_fails_says_nothing_of_the_problems() -> None:
+    sound = audit_subject(Toy(), OPTIONS).to_dict()
+    code = (
+        "if json.loads(name)['mode'] == 'contents': sys.exit(3)\n"
+        f"print(json.dumps({{'audit': {sound!r}, 'contents': []}}))"
+    )
+    (finding,) = one_audit(code, OPTIONS).findings
+    assert (finding.severity, finding.name) == ("error", "crashes")
+    assert "in a second process" in finding.seen
+
+
 def test_audits_come_back_in_the_order_asked() -> None:
     code = "print(json.dumps({'failed': json.loads(name)['name']}))"
     names = [f"d{i}" for i in range(6)]

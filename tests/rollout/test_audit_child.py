@@ -54,6 +54,11 @@ class NoneRaises(Sound):
         return super().score_answer(answer.strip(), entry)
 
 
+class NoNumber(Sound):
+    def score_answer(self, answer, entry):
+        return float("nan") if answer == "xyz" else super().score_answer(answer, entry)
+
+
 class NoneRight(Sound):
     def score_answer(self, answer, entry):
         return 1.0 if answer is None else super().score_answer(answer, entry)
@@ -130,7 +135,7 @@ def audits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Audit]:
     for name, text in (("__init__", PACKAGE), ("factory", FACTORY), ("sets", STAND_IN)):
         (package / f"{name}.py").write_text(text, encoding="utf-8")
     names = ["sound", "hangs", "evaluates", "noneraises", "noneright", "ordered", "global",
-             "neighbours", "unstorable", "breaks", "eats", "missing"]  # fmt: skip
+             "neighbours", "unstorable", "breaks", "eats", "missing", "nonumber"]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(root))
         options = AuditOptions(limit=12, others=4, timeout_s=0.3, wall_s=60)
@@ -159,6 +164,7 @@ def test_nothing_is_found_in_a_sound_data_set(audits: dict[str, Audit]) -> None:
         ("missing", [("note", "no-reference")]),
         ("breaks", [("error", "crashes")]),
         ("eats", [("error", "crashes")]),
+        ("nonumber", [("warning", "raises")]),
     ],
 )
 def test_each_defect_is_found_and_nothing_else(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.commands import pathshift
 
 from pathshift.errors import ConfigError, ConfigMismatch, RunError
 from pathshift.models.fake import FakeModel
@@ -14,7 +15,7 @@ from pathshift.models.protocol import Model
 from pathshift.records import Outcome
 from pathshift.rollout.course import ended
 from pathshift.rollout.plan import SampleConfig, make_plan
-from pathshift.rollout.rounds import caps_of, common_rule, draw_to, table_at
+from pathshift.rollout.rounds import adopt, caps_of, common_rule, draw_to, table_at
 from pathshift.rollout.sampling import draw_samples
 from pathshift.stats.stopping import StoppingRule
 from pathshift.store.counts import run_counts
@@ -33,6 +34,7 @@ def test_a_plain_pilot_drawn_on_equals_a_run_that_stopped_from_the_start(tmp_pat
     base, tuned = draw(tmp_path / "base"), draw(tmp_path / "tuned", name="tuned")
     rule = common_rule(base, tuned, 2)
     assert rule == StoppingRule(pilot=8, successes=2, cap=8)
+    adopt([base, tuned], rule, 3)
     for cap in (16, 64):
         draw_to(base, cap, load_model)
     whole = draw(tmp_path / "whole", replace(PILOT, n=64, stop_at=2, pilot=8))
@@ -43,8 +45,10 @@ def test_a_plain_pilot_drawn_on_equals_a_run_that_stopped_from_the_start(tmp_pat
 
 def test_an_earlier_look_is_seen_again_as_it_was(tmp_path: Path) -> None:
     base, tuned = draw(tmp_path / "base"), draw(tmp_path / "tuned", name="tuned")
-    caps = caps_of(common_rule(base, tuned, 2), 64)
+    rule = common_rule(base, tuned, 2)
+    caps = caps_of(rule, 64)
     assert caps == [8, 16, 32, 64]
+    adopt([base, tuned], rule, len(caps))
     seen = {}
     for cap in caps:
         if table_at(base, cap) is None:
@@ -66,7 +70,9 @@ def test_an_earlier_look_is_seen_again_as_it_was(tmp_path: Path) -> None:
 def test_the_second_run_takes_the_rule_of_the_first(tmp_path: Path) -> None:
     base = draw(tmp_path / "base", replace(PILOT, n=32, stop_at=3, pilot=8))
     tuned = draw(tmp_path / "tuned", name="tuned")
-    assert common_rule(base, tuned, 2).successes == 3
+    rule = common_rule(base, tuned, 2)
+    assert rule.successes == 3
+    adopt([base, tuned], rule, 3)
     assert RunFolder(tuned).manifest.config["stopping"] == {"pilot": 8, "successes": 3}
     assert common_rule(base, tuned, 2) == common_rule(tuned, base, 2)
 
@@ -80,12 +86,21 @@ def test_runs_that_start_otherwise_are_refused(tmp_path: Path, other: SampleConf
         common_rule(base, draw(tmp_path / "tuned", other, "tuned"), 2)
 
 
+def test_a_refusal_leaves_both_runs_as_they_were(tmp_path: Path) -> None:
+    base, tuned = draw(tmp_path / "base"), draw(tmp_path / "tuned", replace(PILOT, n=16), "tuned")
+    before = [RunFolder(path).manifest for path in (base, tuned)]
+    done = pathshift("retest", base, tuned, "--up-to", 32)
+    assert "both must start alike" in done.stderr
+    assert pathshift("retest", base, base, "--up-to", 8).returncode == 2
+    assert [RunFolder(path).manifest for path in (base, tuned)] == before
+
+
 def test_an_unfinished_pilot_is_no_pilot(tmp_path: Path) -> None:
     base, tuned = draw(tmp_path / "base"), draw(tmp_path / "tuned", name="tuned")
     for shard in (base / "samples").iterdir():
         shard.unlink()
     with pytest.raises(RunError, match="has not 8 samples of every problem"):
-        common_rule(base, tuned, 2)
+        adopt([base, tuned], common_rule(base, tuned, 2), 3)
 
 
 def test_other_weights_under_the_same_name_are_refused(tmp_path: Path) -> None:

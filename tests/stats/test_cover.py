@@ -100,3 +100,9 @@ def test_impossible_requests_are_refused() -> None:
         g_pass_at_k(one, one, 1, 1.1)
     with pytest.raises(ValueError, match="at least 2 samples"):
         mg_pass_at_k(one, one, 2)
+
+
+def test_many_samples_do_not_overflow() -> None:
+    """All samples drawn: at least half of them right is what the counts say."""
+    n, c = np.full(4, 2400), np.array([0, 1199, 1200, 2400])
+    assert g_pass_at_k(n, c, 2400, 0.5) == 0.5

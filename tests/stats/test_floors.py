@@ -111,3 +111,16 @@ def test_rates_and_floors_out_of_range_are_refused() -> None:
         solved_beyond_floor(one, one, np.array([1.5]))
     with pytest.raises(ValueError, match="0 <= c <= n"):
         solved_beyond_floor(one, np.array([2]), np.array([0.5]))
+
+
+@pytest.mark.parametrize("floor", [float("nan"), -0.1, 1.1])
+def test_a_floor_that_is_no_probability_is_refused(floor: float) -> None:
+    with pytest.raises(ValueError, match=f"lie in \\[0, 1\\], got {floor}"):
+        solved_beyond_floor(np.array([10, 10]), np.array([10, 0]), np.array([0.1, floor]))
+
+
+def test_a_rate_that_explains_everything_many_times_over_leaves_a_number() -> None:
+    found = without_false_positives(np.array([0.9, 1.0]), np.array([1024, 1024]), 0.9)
+    assert np.isfinite(found).all()
+    assert found[0] < 0
+    assert found[1] == 1

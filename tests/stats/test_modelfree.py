@@ -131,3 +131,9 @@ def test_none_right_still_leaves_room_above() -> None:
     rate = 1 - (1 - clopper_pearson(0, 1000, 1 - 0.05 / 16).high) ** (1 / 16)
     assert found.high == pytest.approx(1 - (1 - rate) ** K, abs=0.003)
     assert bdtr(0, 16, rate) == pytest.approx(1 - clopper_pearson(0, 1000, 1 - 0.05 / 16).high)
+
+
+def test_thinning_many_samples_does_not_overflow() -> None:
+    n, c = 4096, np.array([0, 100, 2048, 4096])
+    found = _chance_at_most(np.column_stack([np.full(4, n), c]), n)
+    assert (found == (c[:, None] <= np.arange(n))).all()

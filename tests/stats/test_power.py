@@ -107,3 +107,18 @@ def test_more_problems_and_more_samples_help() -> None:
         pilot.power_of_samples(StoppingRule(pilot=8, successes=4, cap=cap), HOW) for cap in (16, 64)
     )
     assert 0 < small.samples < large.samples < 2 * 60 * 56
+
+
+def test_problems_lost_for_good_stay_lost_in_the_simulation() -> None:
+    """Five of 15 within the base's reach (.01) and out of the tuned model's, five beyond both."""
+    base = np.repeat([0.01, 0.5, 0.0], 5)
+    tuned = np.repeat([0.0, 0.5, 0.0], 5)
+    rule, promised, had = StoppingRule(pilot=512, successes=4, cap=4096), [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        sides = counted(rng, base, 512), counted(rng, tuned, 512)
+        promised.append(Pilot(*sides).power_of_samples(rule, HOW).power)
+        for _ in range(20):
+            ends = [drawn_on(s, p, rule, rng) for s, p in zip(sides, (base, tuned), strict=True)]
+            had.append(decides(ends[0], ends[1], HOW, rng))
+    assert np.mean(promised) == pytest.approx(np.mean(had), abs=0.2)

@@ -51,7 +51,10 @@ def test_the_reference_is_correct_tagged_or_bare(judge: Judge) -> None:
     assert outcomes(judge, asked("n_queens"), texts) == [C, C, C, U, U]
 
 
-@pytest.mark.parametrize("dataset", sorted(gym.LITERAL_SCORERS | gym.FORMULA_SCORERS))
+EVALUATING = sorted((gym.LITERAL_SCORERS | gym.FORMULA_SCORERS) - gym.BROKEN_SCORERS.keys())
+
+
+@pytest.mark.parametrize("dataset", EVALUATING)
 def test_code_in_an_answer_is_never_evaluated(judge: Judge, dataset: str, tmp_path: Path) -> None:
     mark = tmp_path / "evaluated"
     attacks = [
@@ -69,7 +72,7 @@ def test_code_in_an_answer_is_never_evaluated(judge: Judge, dataset: str, tmp_pa
 
 def test_harmless_answers_reach_the_scorer(judge: Judge) -> None:
     assert outcomes(judge, asked("n_queens"), ["[1, 2]", "[]"]) == [C, W]
-    assert outcomes(judge, asked("puzzle24"), ["(1 + 2) * 3", "1 - 1"]) == [C, W]
+    assert outcomes(judge, asked("countdown"), ["(1 + 2) * 3", "1 - 1"]) == [C, W]
 
 
 def test_a_partial_score_is_wrong_and_an_unreadable_answer_unparsed(judge: Judge) -> None:
@@ -81,6 +84,18 @@ def test_grids_are_tuples_again_in_the_worker(judge: Judge) -> None:
     assert outcomes(judge, asked("arc_agi", output=[[1, 2], [3, 4]]), ["x"]) == [C]
 
 
-def test_a_data_set_that_accepts_every_answer_is_refused(judge: Judge) -> None:
-    with pytest.raises(ConfigError, match="accepts every answer"):
-        outcomes(judge, asked("game_of_life_halting"), ["x"])
+@pytest.mark.parametrize(
+    ("dataset", "why"),
+    [
+        ("game_of_life_halting", "accepts every answer that is not empty"),
+        ("coin_flip", "accepts 0 for every probability"),
+        ("puzzle24", "accepts any four numbers that make 24"),
+    ],
+)
+def test_a_scorer_that_takes_wrong_answers_for_right_is_refused_before_any_draw(
+    judge: Judge, dataset: str, why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        judge.check([asked(dataset)])
+    with pytest.raises(ConfigError, match="choose another data set"):
+        outcomes(judge, asked(dataset), ["x"])

@@ -17,12 +17,13 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pathshift.analysis.pairing import drawn
 from pathshift.analysis.readings import BeyondFloor, beyond_floor, ladder
 from pathshift.errors import InputError
 from pathshift.records import Outcome, Problem, Verdict
@@ -62,7 +63,7 @@ def answer_floor(run: Path, *, verifier: str | None = None) -> AnswerFloor:
     """The reading for a run folder, from the verdicts of one verifier (the run's own).
 
     Raises:
-        InputError: The run has fewer than two problems with a stored answer.
+        InputError: The run has fewer than two problems with a stored answer, or no judged sample.
         RunError: as `run_counts`.
     """
     table = run_counts(run, verifier=verifier)
@@ -70,17 +71,19 @@ def answer_floor(run: Path, *, verifier: str | None = None) -> AnswerFloor:
     verdicts = folder.verdicts(str(table.settings["verifier"]))
     success = chances(folder.problems(), verdicts)
     usable = [p for p in table.counts if p.n]
-    n, c = (np.array([getattr(p, name) for p in usable]) for name in ("n", "c"))
+    if not usable:
+        raise InputError(f"{run} has no judged sample; nothing can be read from its answers")
+    counts = drawn(replace(table, counts=tuple(usable)))
     # Whoever guesses by answers may guess blindly where that goes further.
     success = {p.id: max(success[p.id], p.floor or 0.0) for p in usable}
     g = np.array(list(success.values()))
-    k = ladder(int(n.min()))
+    k = ladder(int(counts.reach.min()))
     return AnswerFloor(
         label=LABEL,
         success=success,
         k=k.tolist(),
         curve=floor_curve(g, k).tolist(),
-        beyond=beyond_floor(n, c, g),
+        beyond=beyond_floor(counts, g),
     )
 
 

@@ -16,6 +16,8 @@ from pathshift.stats.stopping import StoppingRule
 PLAN_SCHEMA = 1
 MOST_TIMES = 64
 """How many times the pilot's problems, or samples a problem, are looked at."""
+FEW_PROBLEMS = 10
+"""A pilot of fewer problems gets a warning: the law fitted to one problem is that problem."""
 CLOSE_ENOUGH = 1.1
 """The smallest number is found up to this factor."""
 
@@ -44,8 +46,11 @@ class PlanSettings:
             raise ConfigError(f"n must be at least 1, got {self.n}")
         if self.successes < 1:
             raise ConfigError(f"successes must be at least 1, got {self.successes}")
-        if not 20 <= self.simulation.runs <= 10_000:
-            raise ConfigError(f"runs must be 20 to 10000, got {self.simulation.runs}")
+        how = self.simulation
+        if not 20 <= how.runs <= 10_000:
+            raise ConfigError(f"runs must be 20 to 10000, got {how.runs}")
+        if not 0.5 <= how.level < 1:
+            raise ConfigError(f"level must be from .5 to below 1, got {how.level}; .95 is usual")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +151,7 @@ class _Planner:
         if found is None:
             return None
         per_side = found * n
-        cost = self._cost(per_side, per_side)
+        cost = cost_of(self.pair, per_side, per_side)
         return Design(problems=found, n=n, power=power(found), cost=cost)
 
     def _more_samples(self, rule: StoppingRule) -> Design | None:
@@ -166,9 +171,8 @@ class _Planner:
             for b, t in zip(self.pair.base.counts, self.pair.tuned.counts, strict=True)
         ]
         half = brought[cap].samples / 2
-        return Design(
-            problems=sum(is_open), n=cap, power=brought[cap].power, cost=self._cost(half, half)
-        )
+        cost = cost_of(self.pair, half, half)
+        return Design(problems=sum(is_open), n=cap, power=brought[cap].power, cost=cost)
 
     def _try(self, design: dict[str, Any], power: Callable[[], float]) -> float:
         value = power()
@@ -187,23 +191,16 @@ class _Planner:
         successes = min(self.settings.successes, n)
         return StoppingRule(pilot=n, successes=successes, cap=n), []
 
-    def _cost(self, base: float, tuned: float) -> Cost:
-        sides = ((base, self.pair.base), (tuned, self.pair.tuned))
-        tokens = [_times(samples, tokens_per_sample(table)) for samples, table in sides]
-        seconds = [
-            None if count is None or (pace := tokens_per_second(table)) is None else count / pace
-            for count, (_, table) in zip(tokens, sides, strict=True)
-        ]
-        minutes = None if None in seconds else sum(s or 0 for s in seconds) / 60
-        return Cost(
-            samples=round(base + tuned),
-            tokens=None if None in tokens else round(sum(t or 0 for t in tokens)),
-            minutes=minutes,
-        )
-
     def _notes(self) -> list[str]:
         notes = ["simulated from the pilot: a pilot that misleads, misleads the plan"]
-        if self._cost(1, 1).minutes is None:
+        if self.n_problems < FEW_PROBLEMS:
+            notes.append(
+                f"{self.n_problems} problems hardly tell what others are like: plan again from "
+                f"{FEW_PROBLEMS} or more"
+            )
+        if self.n_pilot == 1:
+            notes.append("one sample does not tell a hard problem from bad luck: draw 2 or more")
+        if cost_of(self.pair, 1, 1).minutes is None:
             notes.append("no minutes: the pilot does not say how fast its samples were drawn")
         return notes
 
@@ -226,6 +223,26 @@ def smallest(
             break
         low, high = (low, middle) if power(middle) >= wanted else (middle, high)
     return high
+
+
+def cost_of(pair: Pair, base: float, tuned: float) -> Cost:
+    """What so many samples of either model cost, at the lengths and the pace of their own runs.
+
+    Args:
+        base, tuned: Samples to be drawn.
+    """
+    sides = ((base, pair.base), (tuned, pair.tuned))
+    tokens = [_times(samples, tokens_per_sample(table)) for samples, table in sides]
+    seconds = [
+        None if count is None or (pace := tokens_per_second(table)) is None else count / pace
+        for count, (_, table) in zip(tokens, sides, strict=True)
+    ]
+    minutes = None if None in seconds else sum(s or 0 for s in seconds) / 60
+    return Cost(
+        samples=round(base + tuned),
+        tokens=None if None in tokens else round(sum(t or 0 for t in tokens)),
+        minutes=minutes,
+    )
 
 
 def _times(samples: float, tokens: float | None) -> float | None:

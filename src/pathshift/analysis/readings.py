@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pathshift.analysis.pairing import drawn
-from pathshift.errors import ConfigError
+from pathshift.analysis.pairing import Pair, drawn
+from pathshift.analysis.settings import check_false_positive
 from pathshift.records import CountTable, ProblemCount
 from pathshift.stats.cover import cover_at, g_pass_at_k, mg_pass_at_k
 from pathshift.stats.drawn import Drawn
@@ -106,8 +106,7 @@ def readings(table: CountTable, *, false_positive: float | None = None) -> Readi
     Raises:
         ConfigError: The rate is out of its range.
     """
-    if false_positive is not None and not 0 <= false_positive < 1:
-        raise ConfigError(f"a false-positive rate is from 0 to below 1, got {false_positive}")
+    check_false_positive(false_positive)
     usable = [p for p in table.counts if p.n]
     if not usable:
         return None
@@ -120,9 +119,30 @@ def readings(table: CountTable, *, false_positive: float | None = None) -> Readi
         mg_pass=None if table.is_stopped else mg_pass_at_k(n, c, int(k[-1])),
         cover=None if table.is_stopped else covered,
         # Under a stopping rule P(Bin(n, g) >= c) is still the chance of so many so soon.
-        beyond=None if floor is None else beyond_floor(n, c, floor, false_positive or 0.0),
+        beyond=None if floor is None else beyond_floor(counts, floor, false_positive or 0.0),
         false_positive=false_positive,
     )
+
+
+def pair_readings(
+    pair: Pair, floors: FloatArray | None, *, false_positive: float | None = None
+) -> dict[str, Readings]:
+    """The readings of both sides of a comparison, by `base` and `tuned`, under one floor.
+
+    Args:
+        floors: Null policy's success probability by problem, shape (Q,); None if unknown.
+    """
+    known = [None] * len(pair.base.counts) if floors is None else floors.tolist()
+    found = {
+        name: readings(_with_floors(side, known), false_positive=false_positive)
+        for name, side in (("base", pair.base), ("tuned", pair.tuned))
+    }
+    return {name: side for name, side in found.items() if side is not None}
+
+
+def _with_floors(table: CountTable, floors: Sequence[float | None]) -> CountTable:
+    pairs = zip(table.counts, floors, strict=True)
+    return replace(table, counts=tuple(replace(p, floor=floor) for p, floor in pairs))
 
 
 def ladder(largest: int) -> IntArray:
@@ -136,17 +156,17 @@ def floors_of(counts: Sequence[ProblemCount]) -> FloatArray | None:
     return np.array(known) if len(known) == len(counts) else None
 
 
-def beyond_floor(
-    n: IntArray, c: IntArray, floor: FloatArray, false_positive: float = 0.0
-) -> BeyondFloor:
+def beyond_floor(counts: Drawn, floor: FloatArray, false_positive: float = 0.0) -> BeyondFloor:
     """Count what `solved_beyond_floor` names, beside what plain pass@n would."""
-    named = solved_beyond_floor(n, c, floor, false_positive=false_positive, level=LEVEL)
+    c = counts.c
+    named = solved_beyond_floor(counts.n, c, floor, false_positive=false_positive, level=LEVEL)
     null = raised(floor, false_positive)
     return BeyondFloor(
-        problems=len(n),
+        problems=len(c),
         any_success=int((c > 0).sum()),
         solved=int(named.is_solved.sum()),
-        by_chance=float((1 - (1 - null) ** n).sum()),
+        # A guesser under a rule goes on to the cap until it hits, wherever the model stopped.
+        by_chance=float((1 - (1 - null) ** counts.reach).sum()),
     )
 
 

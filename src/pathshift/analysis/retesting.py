@@ -106,13 +106,16 @@ class Retest:
     """Takes the looks in order of their caps.
 
     Args:
-        base: Counts of the base at the first look: its problems are those of all looks.
+        base: Counts of the base at the first look: its problems are those of all looks, judged or
+            not.
         tuned: The same of the tuned model.
     """
 
     def __init__(self, base: CountTable, tuned: CountTable, settings: RetestSettings) -> None:
         self.settings, self.taken = settings, list[RetestLook]()
-        ids = [p.id for p in pair_up(base, tuned).base.counts]
+        pair_up(base, tuned)  # refuses what no look could compare
+        # Also those whose draws have all failed so far: a later look may have a judged one.
+        ids = [p.id for p in base.counts]
         self._places = {problem_id: i for i, problem_id in enumerate(ids)}
         rng = np.random.default_rng([settings.seed, 3])
         weights = dirichlet_weights(np.ones(len(ids)), settings.replicates, rng)
@@ -179,16 +182,18 @@ def _word(look: RetestLook) -> str:
 
 def _sentence(looks: Sequence[RetestLook], settings: RetestSettings) -> str:
     last = looks[-1]
-    shared = f"{settings.level * 100:g}% over all {settings.looks} looks"
+    looks_shared = "one look" if settings.looks == 1 else f"all {settings.looks} looks"
+    shared = f"{settings.level * 100:g}% over {looks_shared}"
     where = "" if settings.at is None else f" at k={settings.at}"
-    if not last.is_decided:
-        return f"Undecided{where} after {last.cap} draws a problem ({shared})."
     parts = [
         f"{name} certified for {' and '.join(_spell(r) for r in ranges)}"
         for name, ranges in (("gain", last.gain_certified), ("loss", last.loss_certified))
         if ranges
     ]
     said = ", ".join(parts)
+    if not last.is_decided:
+        elsewhere = f"; {said}" if said else ""
+        return f"Undecided{where} after {last.cap} draws a problem{elsewhere} ({shared})."
     return f"{said[0].upper()}{said[1:]} at look {len(looks)} ({shared})."
 
 

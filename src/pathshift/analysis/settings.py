@@ -32,6 +32,7 @@ class Settings:
         replicates: Bootstrap draws.
         seed: Seed of the draws: same seed, same result.
         floor: Null policy's success probability for every problem, where the data state none.
+        false_positive: Chance that the verifier takes a wrong answer for right; None asks nothing.
     """
 
     k: tuple[int, ...] | None = None
@@ -42,6 +43,7 @@ class Settings:
     floor: float | None = None
     question: str = "like"
     beyond: int | None = None
+    false_positive: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field against its rule."""
@@ -57,6 +59,7 @@ class Settings:
             raise ConfigError(f"floor must be a share from 0 to 1, got {self.floor}")
         if self.k is not None and (not self.k or min(self.k) < 1):
             raise ConfigError(f"k must be whole numbers from 1 up, got {self.k}")
+        check_false_positive(self.false_positive)
 
 
 class Options(TypedDict, total=False):
@@ -70,6 +73,13 @@ class Options(TypedDict, total=False):
     floor: float | None
     question: str
     beyond: int | None
+    false_positive: float | None
+
+
+def check_false_positive(rate: float | None) -> None:
+    """Raise ConfigError unless a rate is from 0 to below 1, or None."""
+    if rate is not None and not 0 <= rate < 1:
+        raise ConfigError(f"a false-positive rate is from 0 to below 1, got {rate}")
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:

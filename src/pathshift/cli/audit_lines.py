@@ -41,13 +41,16 @@ def _slip(audit: Audit) -> str:
     """The false-positive rate that was seen, and what it alone would reach."""
     from pathshift.stats.exact import clopper_pearson
 
-    right, asked = (sum(getattr(a, name) for a in audit.attacks) for name in ("right", "asked"))
+    right = sum(a.right for a in audit.attacks)
+    judged = sum(a.asked - a.failed for a in audit.attacks)
+    if not judged:
+        return "false positives: not known, since the verifier judged none of these"
     # Two-sided at 90%: its upper end is the one-sided 95% bound.
-    high = clopper_pearson(right, asked, level=0.9).high
+    high = clopper_pearson(right, judged, level=0.9).high
     reach = " ".join(f"{k}: {1 - (1 - high) ** k:.3f}" for k in (1, 16, 256, 1024))
     return (
-        f"false positives: {right / asked:.2%} of these, below {high:.2%} with 95%; at that rate "
-        f"no ability reaches pass@k {reach}"
+        f"false positives: {right / judged:.2%} of the judged, below {high:.2%} with 95%; at that "
+        f"rate no ability reaches pass@k {reach}"
     )
 
 

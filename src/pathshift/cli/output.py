@@ -29,8 +29,13 @@ QuietFlag = Annotated[
 ]
 
 
+def printable(text: str) -> str:
+    """Text without control characters: ids and model text could otherwise steer the terminal."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "�" for c in text)
+
+
 class Speaker:
-    """Lines for people on standard output, unless it belongs to --json -."""
+    """Lines for people on standard output, unless it belongs to --json -. All are `printable`."""
 
     def __init__(self, json_target: str | None, *, quiet: bool) -> None:
         self.quiet = quiet or json_target == "-"
@@ -39,12 +44,12 @@ class Speaker:
     def say(self, line: str = "") -> None:
         """A line of the result."""
         if self._json_target != "-":
-            typer.echo(line)
+            typer.echo(printable(line))
 
     def advise(self, line: str) -> None:
         """What could be run next, or what is going on."""
         if not self.quiet:
-            typer.echo(line)
+            typer.echo(printable(line))
 
     def result(self, value: Mapping[str, Any]) -> None:
         """The result as JSON, where it was asked for."""

@@ -71,12 +71,13 @@ def decide(
     """
     from pathshift.analysis.retesting import Retest, RetestSettings
     from pathshift.errors import ConfigError
-    from pathshift.rollout.rounds import caps_of, common_rule, record_looks
+    from pathshift.rollout.rounds import adopt, caps_of, common_rule
 
     if at is not None and at > up_to:
         raise ConfigError(f"--at {at} lies above --up-to {up_to}: no look will speak of it")
-    caps = caps_of(common_rule(base, tuned, stop_at), up_to)
-    record_looks((base, tuned), len(caps))
+    rule = common_rule(base, tuned, stop_at)
+    caps = caps_of(rule, up_to)
+    adopt((base, tuned), rule, len(caps))
     settings = RetestSettings(looks=len(caps), at=at, level=level, seed=seed, floor=floor)
     testing: Retest | None = None
     for cap in caps:

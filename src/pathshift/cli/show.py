@@ -121,22 +121,21 @@ def _show_problem(
     name = verifier or str(folder.manifest.config["verifier"])
     judged = {v.sample_no: v for v in folder.verdicts(name) if v.problem_id == problem_id}
     drawn = [s for s in folder.samples() if s.problem_id == problem_id]
-    speaker.say(f"prompt:\n{_clean(folder.prompts()[problem_id])}\n")
-    speaker.say(f"reference: {_clean(problems[problem_id].gold)}")
+    speaker.say(f"prompt:\n{_cut(folder.prompts()[problem_id])}\n")
+    speaker.say(f"reference: {_cut(problems[problem_id].gold)}")
     rows = []
     for sample in sorted(drawn, key=lambda s: s.sample_no)[:count]:
         verdict = judged.get(sample.sample_no)
         outcome = "not judged" if verdict is None else verdict.outcome.value
         answer = None if verdict is None else verdict.answer
-        speaker.say(f"\n--- sample {sample.sample_no}: {outcome}, answer {_clean(str(answer))}, "
+        speaker.say(f"\n--- sample {sample.sample_no}: {outcome}, answer {_cut(str(answer))}, "
                     f"{sample.n_tokens} tokens, {sample.finish_reason}")  # fmt: skip
-        speaker.say(_clean(sample.text))
+        speaker.say(_cut(sample.text))
         rows.append({"sample_no": sample.sample_no, "outcome": outcome, "answer": answer,
                      "text": sample.text, "n_tokens": sample.n_tokens})  # fmt: skip
     speaker.result({"problem": problem_id, "gold": problems[problem_id].gold, "samples": rows})
 
 
-def _clean(text: str) -> str:
-    """Model text without control characters: it could otherwise steer the terminal."""
-    kept = "".join(c if c in "\n\t" or c.isprintable() else "�" for c in text)
-    return kept if len(kept) <= _MAX_TEXT else f"{kept[:_MAX_TEXT]}… ({len(kept)} characters)"
+def _cut(text: str) -> str:
+    """Model text that fills no more than a screen or two."""
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}… ({len(text)} characters)"

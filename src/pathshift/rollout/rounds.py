@@ -30,20 +30,17 @@ from pathshift.store.run import RunFolder, RunWriter
 def common_rule(base: Path, tuned: Path, successes: int) -> StoppingRule:
     """The rule by which both runs are drawn on, with the cap of its first look.
 
-    Runs without a rule take one with all their draws as the pilot, and keep it in their manifests.
+    Runs without a rule take one with all their draws as the pilot; `adopt` writes it down.
 
     Raises:
-        RunError: the two differ in rule or n, or a run is not finished.
+        RunError: the two differ in rule or n.
     """
     folders = [RunFolder(base), RunFolder(tuned)]
     stated = [folder.manifest.config.get("stopping") for folder in folders]
     known = next((rule for rule in stated if rule is not None), None)
     wanted = known or {"pilot": folders[0].manifest.n, "successes": successes}
     for folder, rule in zip(folders, stated, strict=True):
-        if rule is None and folder.manifest.n == wanted["pilot"]:
-            with RunWriter(folder.path, str(folder.manifest.config["verifier"])) as writer:
-                writer.adopt_stopping(wanted["pilot"], wanted["successes"])
-        elif rule != wanted:
+        if rule != wanted and not (rule is None and folder.manifest.n == wanted["pilot"]):
             raise RunError(
                 f"{folder.path} has {folder.manifest.n} samples a problem and stops by "
                 f"{rule or 'no rule'}, the other run by {wanted}; both must start alike: draw the "
@@ -52,15 +49,23 @@ def common_rule(base: Path, tuned: Path, successes: int) -> StoppingRule:
     return StoppingRule(**wanted, cap=max(wanted["pilot"], wanted["successes"]))
 
 
-def record_looks(paths: Sequence[Path], planned: int) -> None:
-    """Write into both runs how often they are to be looked at, before the first look.
+def adopt(paths: Sequence[Path], rule: StoppingRule, looks: int) -> None:
+    """Write into runs the rule by which they are drawn on, and how often they are looked at.
 
-    Whoever compares them later has to share the error among these looks.
+    Before the first look: whoever compares them later shares the error among all that were planned.
+
+    Raises:
+        RunError: a run is not finished.
     """
     for path in paths:
-        if RunFolder(path).manifest.environment.get("looks", 0) < planned:
-            with RunWriter(path, str(RunFolder(path).manifest.config["verifier"])) as writer:
-                writer.record_looks(planned)
+        manifest = RunFolder(path).manifest
+        is_known = manifest.config.get("stopping") is not None
+        if is_known and manifest.environment.get("looks", 0) >= looks:
+            continue
+        with RunWriter(path, str(manifest.config["verifier"])) as writer:
+            if not is_known:
+                writer.adopt_stopping(rule.pilot, rule.successes)
+            writer.record_looks(looks)
 
 
 def caps_of(rule: StoppingRule, last: int) -> list[int]:

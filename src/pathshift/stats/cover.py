@@ -118,7 +118,7 @@ def _tails(n: npt.NDArray[np.int64], c: npt.NDArray[np.int64], k: int) -> FloatA
         + _log_choose(n - c, np.clip(k - m, 0, n - c))
         - _log_choose(n, np.full_like(n, k))
     )
-    weight = np.where(is_possible, np.exp(log_weight), 0.0)
+    weight = np.exp(np.where(is_possible, log_weight, -np.inf))
     tails: FloatArray = np.minimum(np.cumsum(weight[:, ::-1], axis=1)[:, ::-1], 1.0)
     return tails
 

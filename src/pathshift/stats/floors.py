@@ -16,6 +16,9 @@ from scipy.special import bdtrc
 
 from pathshift.stats.passk import FloatArray, check_counts
 
+_MOST_GROWTH = 700.0
+"""Largest logarithm of 1 / (1-f)^k; above 709 it overflows."""
+
 
 class Beyond(NamedTuple):
     """Which problems are solved beyond what the null explains; by problem, shape (Q,).
@@ -81,8 +84,9 @@ def raised(success: FloatArray, false_positive: float) -> FloatArray:
     [0.01, 0.505]
     """
     _check_rate(false_positive)
-    if ((success < 0) | (success > 1)).any():
-        raise ValueError("success probabilities need to lie in [0, 1]")
+    bad = np.flatnonzero(~((success >= 0) & (success <= 1)))
+    if bad.size:
+        raise ValueError(f"success probabilities need to lie in [0, 1], got {success[bad[0]]}")
     shown: FloatArray = success + (1 - success) * false_positive
     return shown
 
@@ -95,7 +99,8 @@ def without_false_positives(
     1 - (1 - curve) / (1-f)^k: a miss of an observed try is a miss of the model and no slip of the
     verifier, so all k miss with chance (1-p)^k (1-f)^k. Unbiased wherever `curve` is, and for means
     over problems too. Below 0 where the counts hold fewer successes than the rate explains: the
-    rate is then too high for these data, or nothing is left.
+    rate is then too high for these data, or nothing is left. How far below says nothing: no factor
+    is taken above e^700, so that the number stays finite.
 
     Args:
         curve: Observed pass@k, shape (K,).
@@ -106,7 +111,8 @@ def without_false_positives(
     [0.0]
     """
     _check_rate(false_positive)
-    found: FloatArray = 1 - (1 - curve) * np.exp(-k * np.log1p(-false_positive))
+    grown = np.minimum(-k * np.log1p(-false_positive), _MOST_GROWTH)
+    found: FloatArray = 1 - (1 - curve) * np.exp(grown)
     return found
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import xlogy
 
 from pathshift.stats.drawn import Drawn
 from pathshift.stats.passk import FloatArray, IntArray
 
 _POINTS = 32
-"""Rates of each model; evenly spread where their noise is, in the arcsine of the root."""
+"""Rates of each model that are evenly spread where their noise is, in the arcsine of the root. What
+decides at large k lies below them: problems out of reach, and those solved once in thousands."""
 _STEPS = 150
 
 
@@ -62,15 +64,22 @@ class Kernel(NamedTuple):
 
 def kernel_of(base: Drawn, tuned: Drawn) -> Kernel:
     """The likelihoods of two models' counts on the same problems."""
-    steps = (np.arange(_POINTS) + 0.5) / _POINTS
-    grid = np.sin(np.pi / 2 * steps) ** 2
-    rates = np.column_stack([np.repeat(grid, _POINTS), np.tile(grid, _POINTS)])
+    grid = _grid(int(max(base.n.max(), tuned.n.max())))
+    rates = np.column_stack([np.repeat(grid, len(grid)), np.tile(grid, len(grid))])
     rows, row = np.unique(np.hstack([base.counts, tuned.counts]), axis=0, return_inverse=True)
     log = _log_likelihood(rows[:, :2], rates[:, 0]) + _log_likelihood(rows[:, 2:], rates[:, 1])
     return Kernel(rates, np.exp(log - log.max(axis=1, keepdims=True)), row.ravel())
 
 
+def _grid(n: int) -> FloatArray:
+    """Rates of one model: 0, doublings from what n samples hardly tell from it, the even ones."""
+    even = np.sin(np.pi / 2 * (np.arange(_POINTS) + 0.5) / _POINTS) ** 2
+    rarest = 0.25 / n
+    doublings = rarest * 2.0 ** np.arange(max(0, int(np.log2(even[1] / rarest)) + 1))
+    return np.unique(np.concatenate([[0.0], doublings, even]))
+
+
 def _log_likelihood(counts: IntArray, rates: FloatArray) -> FloatArray:
     n, c = counts[:, :1], counts[:, 1:]
-    out: FloatArray = c * np.log(rates) + (n - c) * np.log1p(-rates)
+    out: FloatArray = xlogy(c, rates) + (n - c) * np.log1p(-rates)
     return out

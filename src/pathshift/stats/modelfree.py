@@ -88,7 +88,7 @@ def _chance_at_most(counts: IntArray, n: int) -> FloatArray:
     possible = (j <= right) & (n - j <= wrong)
     logs = _log_ways(right, np.minimum(j, right)) + _log_ways(wrong, np.minimum(n - j, wrong))
     logs = logs - _log_ways(right + wrong, np.full(1, n))
-    out: FloatArray = np.cumsum(np.where(possible, np.exp(logs), 0.0), axis=1)
+    out: FloatArray = np.cumsum(np.exp(np.where(possible, logs, -np.inf)), axis=1)
     return np.minimum(out, 1.0)
 
 

@@ -4,7 +4,8 @@ Nine of its scorers hand the model's text to Python (as of reasoning-gym 0.1.25)
 five call a parser that evaluates. Such a scorer is asked only about text that is the reference
 answer, a Python literal, or a formula of known names; any other text earns no credit there anyway,
 because an answer counts as correct from a score of .99 on, which these scorers give to exact
-matches and to formulas alone. The scorer of one data set accepts any text and is refused.
+matches and to formulas alone. Three scorers take wrong answers for right and are refused, with the
+reason (docs/audit.md has the counts).
 
 Entries are JSON, as stored with the problem; where a scorer compares tuples they are restored.
 """
@@ -36,8 +37,13 @@ FORMULA_SCORERS = frozenset(
 )
 """Data sets whose scorer gives the answer to a parser that evaluates names and attributes."""
 
-BROKEN_SCORERS = frozenset({"game_of_life_halting"})
-"""Data sets whose scorer gives full marks to every text that is not empty."""
+BROKEN_SCORERS: Mapping[str, str] = {
+    "game_of_life_halting": "accepts every answer that is not empty",
+    "coin_flip": "accepts 0 for every probability below 1",
+    "puzzle24": "accepts any four numbers that make 24, not only those given",
+}
+"""Data sets whose scorer takes wrong answers for right, and which: a curve made with one is void.
+The audit finds them by its constants and by the answers of other problems."""
 
 _TUPLE_GRIDS = frozenset({"arc_agi", "rearc"})
 
@@ -50,7 +56,8 @@ def grade(answer: str, problem: Problem) -> Job:
     """The job that asks the scorer of `data["dataset"]` about `data["entry"]`.
 
     Raises:
-        ConfigError: The problem does not come from reasoning-gym, or its scorer accepts anything.
+        ConfigError: The problem does not come from reasoning-gym, or its scorer takes wrong answers
+            for right.
     """
     try:
         payload = {key: problem.data[key] for key in ("dataset", "entry")}
@@ -59,10 +66,11 @@ def grade(answer: str, problem: Problem) -> Job:
             f"problem {problem.id} of task {problem.task} has no data[{missing}], which the "
             "verifier reasoning_gym needs; choose another verifier"
         ) from None
-    if payload["dataset"] in BROKEN_SCORERS:
+    if slip := BROKEN_SCORERS.get(payload["dataset"]):
         raise ConfigError(
-            f"problem {problem.id}: reasoning-gym's scorer for {payload['dataset']} accepts every "
-            "answer; choose another data set"
+            f"problem {problem.id}: reasoning-gym's scorer for {payload['dataset']} {slip}, so "
+            "that a policy can be right without solving; choose another data set, or a --verifier "
+            "that compares with the reference"
         )
     return Job(kind="reasoning_gym", payload={**payload, "answer": answer})
 

@@ -20,7 +20,7 @@ from pathshift.rollout.audit.bench import (
     undetermined,
 )
 from pathshift.rollout.audit.result import Constant, Finding
-from pathshift.rollout.audit.subject import AT
+from pathshift.rollout.audit.subject import AT, NOT_ASKED, Mark
 
 JUNK = (
     *("xyz", "???", "I do not know.", "lorem ipsum dolor sit amet", "\x00\U0001f600é"),
@@ -129,7 +129,8 @@ def cross_item(bench: Bench) -> tuple[list[Finding], list[float]]:
 
     Returns:
         What was found, and by problem the share of other problems' references that are right:
-        equal ones count, so this is what guessing by the distribution of answers reaches.
+        equal ones count, so this is what guessing by the distribution of answers reaches. No shares
+        where the verifier was not asked about all of them.
     """
     asked = bench.referenced
     if len(asked) < 2:
@@ -151,6 +152,8 @@ def cross_item(bench: Bench) -> tuple[list[Finding], list[float]]:
         (same + right[problem.id]) / n_others
         for (problem, _), same in zip(asked, equal, strict=True)
     ]
+    if not _is_asked(marks):
+        shares = []
     if not made.right:
         return [], shares
     share, i = made.right / made.asked, next(i for i, m in enumerate(marks) if m.is_right)
@@ -220,10 +223,17 @@ def _constants(bench: Bench) -> dict[str, list[bool]]:
         ]
     )
     candidates = islice(listed, max(1, bench.affordable // len(bench.problems)))
+    by_text = {text: bench.marks([(p, text) for p in bench.problems]) for text in candidates}
     return {
-        text: [mark.is_right for mark in bench.marks([(p, text) for p in bench.problems])]
-        for text in candidates
+        text: [mark.is_right for mark in marks]
+        for text, marks in by_text.items()
+        if _is_asked(marks)
     }
+
+
+def _is_asked(marks: Sequence[Mark]) -> bool:
+    """Whether the verifier was asked each time; where it hung too often, no is not its answer."""
+    return all(mark.detail != NOT_ASKED for mark in marks)
 
 
 def _held_out(table: dict[str, list[bool]], n: int) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -87,12 +88,13 @@ class GymSubject:
             return Mark(None, NOT_ASKED)
         try:
             with _alarm(self._timeout_s):
-                return Mark(float(self._scorer.score_answer(answer, self.entries[problem.id])))
+                score = float(self._scorer.score_answer(answer, self.entries[problem.id]))
         except _Overtime:
             self._n_hung += 1
             return Mark(None, f"timed out after {self._timeout_s:g} s")
         except Exception as error:  # noqa: BLE001  a scorer that raises is what an audit looks for
             return Mark(None, f"{type(error).__name__}: {error}"[:200])
+        return Mark(score) if math.isfinite(score) else Mark(None, f"a score of {score}")
 
 
 @contextlib.contextmanager

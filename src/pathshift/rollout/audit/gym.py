@@ -93,10 +93,13 @@ def _audit_one(
         return replace(audit, seconds=round(time.monotonic() - started, 2))
     audit = Audit.from_dict(first["audit"])
     # Python orders sets of strings by a seed of its own: another process may draw other problems.
-    again, _ = family.ask({**request, "mode": "contents"}, hash_seed=1, limit_s=options.wall_s)
-    if again.get("contents") != first["contents"][: options.limit // 2]:
-        finding = undetermined("another Python process draws other problems from the same seed")
-        audit = replace(audit, findings=ordered([*audit.findings, finding]))
+    again, doing = family.ask({**request, "mode": "contents"}, hash_seed=1, limit_s=options.wall_s)
+    more = []
+    if "contents" not in again:
+        more = [_unfinished(again, f"{doing}, in a second process")]
+    elif again["contents"] != first["contents"][: options.limit // 2]:
+        more = [undetermined("another Python process draws other problems from the same seed")]
+    audit = replace(audit, findings=ordered([*audit.findings, *more]))
     return replace(audit, seconds=round(time.monotonic() - started, 2))
 
 
