@@ -44,6 +44,8 @@ FIELDS = [
     "bounds",
     "delta_se",
     "would_decide",
+    "readings",
+    "decide_at",
     "settings",
 ]
 """What the contract promises of `to_dict()`; fields are added, never renamed."""

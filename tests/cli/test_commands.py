@@ -75,6 +75,20 @@ def test_compare_writes_a_report_and_says_where(counts: tuple[Path, Path], tmp_p
     assert "Content-Security-Policy" in (tmp_path / "r.html").read_text()
 
 
+def test_compare_says_how_reliably_and_what_slips_explain(counts: tuple[Path, Path]) -> None:
+    """Base 0 to 3 of 8 right, tuned 4 to 7 of 8: none and all are right in half of the samples."""
+    done = pathshift("compare", *counts, "--floor", 0.004, "--false-positive", 0.01)
+    assert "half of the samples (Cover@0.5): base 0.000, tuned 1.000" in done.stdout
+    # One of 8 right is what 1 - .99^8 .996^8 = .106 of guessers have: not beyond the floor.
+    assert "the verifier's slips explain: base 20, tuned 40 of 40" in done.stdout
+    assert "takes 1.000% of wrong answers for right: pass@8 base 0.729, tuned 1.000" in done.stdout
+    plain = pathshift("compare", *counts, "--floor", 0.001).stdout
+    assert "beyond what" not in plain
+    assert "takes" not in plain
+    refused = pathshift("compare", *counts, "--false-positive", 1)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("word", "code"), [("gain", 1), ("loss", 0), ("undecided", 0), ("magic", 2)]
 )

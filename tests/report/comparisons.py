@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pathshift.analysis.beyond import Prediction, SidePrediction
+from pathshift.analysis.planning import Cost
+from pathshift.analysis.readings import BeyondFloor, CoverPoint, CurvePoint, Readings
 from pathshift.analysis.result import (
     Amplification,
     Cells,
     Comparison,
+    DecideAt,
     EfficiencyGap,
     ProblemRow,
     Range,
@@ -206,6 +210,61 @@ def beyond_the_base(result: Comparison) -> Comparison:
     return replace(result, amplification=worth)
 
 
+def with_readings(result: Comparison, **changes: Any) -> Comparison:
+    """The same comparison with a reading, a prediction and a plan of every kind."""
+    fields: dict[str, Any] = {
+        "readings": {"base": reading(0.2), "tuned": reading(0.3)},
+        "beyond": prediction(),
+        "decide_at": [
+            DecideAt(
+                k=1, problems=246, n=96, n_known=True, power=0.8,
+                problems_cost=Cost(samples=15744, tokens=2_100_000, minutes=3.25),
+                n_cost=Cost(samples=2048, tokens=273_000, minutes=0.5),
+            ),
+            DecideAt(
+                k=32, problems=None, problems_cost=None, n=None, n_known=False, n_cost=None,
+                power=0.8,
+            ),
+        ],
+    }  # fmt: skip
+    return replace(result, **(fields | changes))
+
+
+def reading(value: float, false_positive: float | None = 0.001) -> Readings:
+    """Readings at three k that grow with `value`."""
+    return Readings(
+        curve=[
+            CurvePoint(
+                k=k, value=value * i, floor=0.011 * i, g_pass=value * 0.5,
+                corrected=None if false_positive is None else value * i - 0.25,
+                no_ability=None if false_positive is None else 0.013 * i,
+            )
+            for i, k in enumerate((1, 2, 4), 1)
+        ],
+        mg_pass=0.1,
+        cover=[CoverPoint(tau=t, share=value * (1 - t), low=0.01, high=0.99) for t in (0.1, 0.5)],
+        beyond=BeyondFloor(problems=60, any_success=round(100 * value), solved=7, by_chance=2.345),
+        false_positive=false_positive,
+    )  # fmt: skip
+
+
+def prediction() -> Prediction:
+    """Both sides beyond 32 samples, at two k: a sign that holds, and an open one."""
+    base, tuned = (
+        SidePrediction(
+            bb=[x + 0.02] * 2, zibb=[x - 0.02] * 2, smooth=[x] * 2, middle=[x, x + 0.001],
+            low=[x - 0.05] * 2, high=[x + 0.05] * 2, free_low=[x - 0.1] * 2,
+            free_high=[x + 0.1] * 2, free_level=0.95, laws={},
+        )
+        for x in (0.8, 0.7)
+    )  # fmt: skip
+    return Prediction(
+        n=32, k=[64, 128], base=base, tuned=tuned, difference=[-0.1, -0.1],
+        difference_low=[-0.2, -0.2], difference_high=[-0.01, 0.03], gain_chance=[0.01, 0.1],
+        level=0.9, replicates=400, seed=0,
+    )  # fmt: skip
+
+
 VARIANTS = {
     "gain": lambda: made_up("gain"),
     "loss": lambda: made_up("loss"),
@@ -217,6 +276,7 @@ VARIANTS = {
     "many_problems": lambda: made_up("gain_then_loss", problems=1060, n=128),
     "failed_samples": lambda: with_failures(made_up("gain")),
     "beyond_the_base": lambda: beyond_the_base(made_up("gain")),
+    "all_extras": lambda: with_readings(made_up("undecided", problems=16)),
     "no_extras": lambda: made_up("gain", null=None, outcomes={}, notes=[], runs={}, settings={}),
 }
 """Every shape of a comparison that a page must hold, by name."""

@@ -58,7 +58,7 @@ def test_every_chart_is_drawn_without_a_complaint(
     assert "could not be drawn" not in elements(seen.document, "main")[0].text
 
 
-@pytest.mark.parametrize("variant", ["one_k", "undecided", "many_problems"])
+@pytest.mark.parametrize("variant", ["one_k", "undecided", "all_extras", "many_problems"])
 def test_page_fits_a_phone(variant: str, browser: Browser, tmp_path: Path) -> None:
     written(variant, tmp_path)
     frame = tmp_path / "frame.html"

@@ -8,8 +8,8 @@ from typing import Any, Unpack
 import numpy as np
 
 from pathshift.analysis.beyond import Prediction, predict_beyond
+from pathshift.analysis.deciding import decide_at_ends, noise_share_of, would_decide
 from pathshift.analysis.notes import (
-    has_bounds,
     looks_of,
     notes_on,
     outcomes_of,
@@ -17,18 +17,19 @@ from pathshift.analysis.notes import (
     scale_of,
 )
 from pathshift.analysis.pairing import Counts, Pair, load, pair_up
+from pathshift.analysis.readings import pair_readings
 from pathshift.analysis.result import (
     Amplification,
     Cells,
     Comparison,
+    DecideAt,
     EfficiencyGap,
     ProblemRow,
     SplitHalfNull,
     Support,
-    WouldDecide,
 )
 from pathshift.analysis.settings import QUESTIONS, Options, Settings, versions
-from pathshift.analysis.single import cell_shares, certainty, classes_of, support
+from pathshift.analysis.single import cell_shares, certainty, classes_of, failed_bounds, support
 from pathshift.analysis.tool_numbers import lines, tool_numbers
 from pathshift.analysis.verdict import allowed_by_floor, certify, first_loss, verdict
 from pathshift.errors import ConfigError
@@ -50,9 +51,7 @@ from pathshift.stats.passk import (
     PairedTable,
     clustered_table,
     floor_curve,
-    miss_table,
 )
-from pathshift.stats.planning import problems_to_decide
 
 
 def compare(
@@ -74,7 +73,7 @@ def compare(
         verifier: For run folders: whose verdicts to count.
         common: Compare the problems that both have, and pass over the others.
         **options: Any of `Settings`: k, level, band, replicates, seed, floor, question,
-            beyond.
+            beyond, false_positive.
 
     Raises:
         CountsError, RunError: as the inputs deserve.
@@ -200,11 +199,15 @@ class _Analysis:
         return _with_last(band, interval)
 
     @cached_property
-    def floor(self) -> FloatArray | None:
-        stated = self.pair.floors()
+    def floors(self) -> FloatArray | None:
+        """Null policy's success probability by problem."""
         if self.settings.floor is not None:
-            stated = np.full(self.table.n_problems, self.settings.floor)
-        return None if stated is None else floor_curve(stated, self.k)
+            return np.full(self.table.n_problems, self.settings.floor)
+        return self.pair.floors()
+
+    @cached_property
+    def floor(self) -> FloatArray | None:
+        return None if self.floors is None else floor_curve(self.floors, self.k)
 
     @cached_property
     def difference(self) -> FloatArray:
@@ -219,7 +222,7 @@ class _Analysis:
         certified = certify(self.k, band.low, band.high, allowed)
         barred = bool((((band.low > 0) | (band.high < 0)) & ~allowed).any())
         is_decided = bool(certified.gain or certified.loss or barred)
-        plan = None if is_decided else self._plan(band)
+        plan = None if is_decided else would_decide(self.pair, self.difference, band)
         off = tool_numbers(self.pair, int(self.k[-1]))
         classes = classes_of(self.base, self.tuned)
         return Comparison(
@@ -250,7 +253,7 @@ class _Analysis:
             ),
             null=self._null(),
             outcomes=outcomes_of(self.pair),
-            bounds=self._bounds(),
+            bounds=failed_bounds(self.pair, self.k),
             delta_se=self._gap(),
             would_decide=plan,
             histogram={
@@ -262,32 +265,21 @@ class _Analysis:
             certainty=certainty(classes, self.base, self.tuned),
             support=self._support(),
             beyond=self._beyond(),
+            readings=pair_readings(
+                self.pair, self.floors, false_positive=self.settings.false_positive
+            ),
+            decide_at=[] if is_decided else self._decide_at(band),
             notes=[*notes_on(self.pair, self.k, self.floor, allowed), *lines(off)],
             tool_numbers=off,
             runs=run_facts(self.pair),
             settings=self._settings(band),
         )
 
-    def _plan(self, band: Band) -> WouldDecide | None:
-        half_width = (band.high - band.low) / 2
-        problems = problems_to_decide(self.difference, half_width, self.table.n_problems)
-        if problems is None:
-            return None
-        per_problem = float(self.base.n.mean() + self.tuned.n.mean())
-        samples = round(problems * per_problem)
-        tokens = self._tokens_per_sample()
-        return WouldDecide(
-            problems=problems,
-            samples=samples,
-            tokens=None if tokens is None else round(samples * tokens),
-        )
-
-    def _tokens_per_sample(self) -> float | None:
-        counts = [*self.pair.base.counts, *self.pair.tuned.counts]
-        tokens = [p.n_tokens for p in counts if p.n_tokens is not None]
-        if len(tokens) < len(counts):
-            return None
-        return sum(tokens) / sum(p.n + (p.failed or 0) for p in counts)
+    def _decide_at(self, band: Band) -> list[DecideAt]:
+        noise = noise_share_of(self.pair)
+        if noise is not None and self.settings.question == "these":
+            noise = 1.0  # such a band holds nothing else
+        return decide_at_ends(self.pair, self.k, self.difference, band, noise)
 
     def _amplification(self) -> Amplification:
         found = amplification.worth(self.table, self.weights, self.k, self.settings.level)
@@ -316,21 +308,6 @@ class _Analysis:
             observed_base_only=seen.base_only,
             observed_tuned_only=seen.tuned_only,
         )
-
-    def _bounds(self) -> dict[str, dict[str, list[float]]] | None:
-        if not has_bounds(self.pair):
-            return None
-        return {
-            side: {
-                name: self._curve(self.pair.with_failed(side, right=right))
-                for name, right in (("low", False), ("high", True))
-            }
-            for side in ("base", "tuned")
-        }
-
-    def _curve(self, counts: IntArray) -> list[float]:
-        miss = miss_table(counts[:, 0], counts[:, 1], int(self.k[-1]))[:, self.k - 1]
-        return [float(v) for v in 1 - miss.mean(axis=0)]
 
     def _noise(self, side: Drawn) -> list[float | None]:
         rows, weight = np.unique(side.rows, axis=0, return_counts=True)
@@ -399,6 +376,7 @@ class _Analysis:
             "question": QUESTIONS[self.settings.question],
             "clusters": None if self.clusters is None else len(self.table.weight),
             "floor": self.settings.floor,
+            "false_positive": self.settings.false_positive,
             "scale": scale_of(self.pair),
             "versions": versions(("pathshift", "numpy", "scipy")),
         }

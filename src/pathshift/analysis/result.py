@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from pathshift.analysis.beyond import Prediction
+    from pathshift.analysis.planning import Cost
+    from pathshift.analysis.readings import Readings
 
 RESULT_SCHEMA = 1
 
@@ -140,6 +142,32 @@ class WouldDecide:
     problems: int
     samples: int
     tokens: int | None
+    minutes: float | None = None
+    """At the pace the samples were drawn; None where a run does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideAt:
+    """What would decide an undecided comparison at one k, by a normal approximation.
+
+    Attributes:
+        problems: Problems like these, with as many samples of each as now; None where the two
+            models do not differ at this k.
+        problems_cost: Of all their samples.
+        n: Samples of each of these same problems by either model; None where no number would do,
+            and where none is known: at k above 1, with unequal n, clusters or a stopping rule.
+        n_known: Whether `n` was looked for, so that None says that no number would do.
+        n_cost: Of the further samples.
+        power: Chance to decide, if the difference is really as estimated.
+    """
+
+    k: int
+    problems: int | None
+    problems_cost: Cost | None
+    n: int | None
+    n_known: bool
+    n_cost: Cost | None
+    power: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +266,10 @@ class Comparison:
     support: Support | None = None
     beyond: Prediction | None = None
     """Predictions beyond the samples, where they were asked for; no word rests on them."""
+    readings: Mapping[str, Readings] | None = None
+    """Reliability, guessing and verifier error of `base` and `tuned`, beside pass@k."""
+    decide_at: list[DecideAt] = field(default_factory=list)
+    """What would decide at the smallest and the largest k; empty unless undecided."""
     tool_numbers: list[ToolNumber] = field(default_factory=list)
     """What the tools behind the logs report where that is known to be off."""
     runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -246,7 +278,11 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: what `--json` writes. NaN becomes None, tuples become lists."""
-        plain: dict[str, Any] = plain_values({"schema": RESULT_SCHEMA, **asdict(self)})
+        found = {"schema": RESULT_SCHEMA, **asdict(self)}
+        if self.readings is not None:
+            # Their own names: as `pathshift show --json` has them.
+            found["readings"] = {side: read.to_dict() for side, read in self.readings.items()}
+        plain: dict[str, Any] = plain_values(found)
         return plain
 
 

@@ -1,9 +1,11 @@
-"""Single problems and their sums: certainty classes, and what was kept and found of the support."""
+"""Single problems and their sums: certainty classes, the support kept and found, failed samples."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from pathshift.analysis.notes import has_bounds
+from pathshift.analysis.pairing import Pair
 from pathshift.analysis.result import Certainty, Share, Support
 from pathshift.stats.bands import Weights
 from pathshift.stats.certainty import (
@@ -15,7 +17,7 @@ from pathshift.stats.certainty import (
 )
 from pathshift.stats.drawn import Drawn
 from pathshift.stats.exact import Interval
-from pathshift.stats.passk import FloatArray
+from pathshift.stats.passk import FloatArray, IntArray, miss_table
 
 
 def classes_of(base: Drawn, tuned: Drawn) -> list[str]:
@@ -63,3 +65,21 @@ def _share(point: float, edge: Interval) -> Share:
     if np.isnan(point):
         return Share(None, None, None)
     return Share(point, min(edge.low, point), max(edge.high, point))
+
+
+def failed_bounds(pair: Pair, k: IntArray) -> dict[str, dict[str, list[float]]] | None:
+    """Each side's pass@k with failed samples as wrong (`low`) and as right; None if none failed."""
+    if not has_bounds(pair):
+        return None
+    return {
+        side: {
+            name: _curve(pair.with_failed(side, right=right), k)
+            for name, right in (("low", False), ("high", True))
+        }
+        for side in ("base", "tuned")
+    }
+
+
+def _curve(counts: IntArray, k: IntArray) -> list[float]:
+    miss = miss_table(counts[:, 0], counts[:, 1], int(k[-1]))[:, k - 1]
+    return [float(v) for v in 1 - miss.mean(axis=0)]

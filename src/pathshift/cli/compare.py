@@ -63,6 +63,10 @@ def compare(
     floor: Annotated[
         float | None, typer.Option(help="What one blind guess reaches, if the data do not say.")
     ] = None,
+    false_positive: Annotated[
+        float | None,
+        typer.Option(help="Chance that the verifier takes a wrong answer for right."),
+    ] = None,
     verifier: Annotated[
         str | None, typer.Option(help="Whose verdicts to count. [default: the run's or log's own]")
     ] = None,
@@ -103,7 +107,7 @@ def compare(
         sides["base"][0], sides["tuned"][0], k=tuple(k) if k else None, level=level,
         band="strict" if strict else band,
         replicates=replicates, seed=seed, floor=floor, common=common, question=question,
-        beyond=beyond,
+        beyond=beyond, false_positive=false_positive,
     )  # fmt: skip
     for line in summary.lines(result):
         speaker.say(line)

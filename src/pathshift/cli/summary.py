@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pathshift.analysis.result import Comparison
 
+if TYPE_CHECKING:
+    from pathshift.analysis.readings import Readings
+
 ALARMING_CHANGE = 0.05
 """Change of the truncated share from which on it may explain a difference."""
+HALF = 0.5
+FLOOR_MATTERS = 0.02
+"""Floor at the largest k from which on it is said who solves how much beyond it."""
 
 
 def lines(result: Comparison) -> list[str]:
@@ -89,7 +96,7 @@ def details(result: Comparison) -> list[str]:
             f"itself, by chance, {null.base_only:.1f}), the tuned model alone "
             f"{null.observed_tuned_only:.1f} ({null.tuned_only:.1f})"
         )
-    lines += [*_certain(result), *_support(result)]
+    lines += [*_certain(result), *_support(result), *_readings(result)]
     gap = result.delta_se
     lines.append(
         f"sampling-efficiency gap: base pass@{gap.k} - tuned pass@1 = {signed(gap.value)} "
@@ -128,6 +135,42 @@ def _support(result: Comparison) -> list[str]:
         if share.value is not None
     ]
     return [f"support at k={found.k}: {', '.join(parts)}"]
+
+
+def _readings(result: Comparison) -> list[str]:
+    """Cover@.5, what is solved beyond a floor that matters, and verifier error if asked for."""
+    if result.readings is None:
+        return []
+    base, tuned = result.readings["base"], result.readings["tuned"]
+    covered = [
+        next((at.share for at in side.cover or [] if at.tau == HALF), None)
+        for side in (base, tuned)
+    ]
+    lines = []
+    if covered[0] is not None and covered[1] is not None:
+        said = f"base {covered[0]:.3f}, tuned {covered[1]:.3f}"
+        lines.append(f"problems right in at least half of the samples (Cover@{HALF:g}): {said}")
+    matters = result.floor is not None and result.floor[-1] > FLOOR_MATTERS
+    if matters and base.beyond is not None and tuned.beyond is not None:
+        null = "guessing" if base.false_positive is None else "guessing and the verifier's slips"
+        lines.append(
+            f"solved beyond what {null} explain{'s' if null == 'guessing' else ''}: "
+            f"base {base.beyond.solved}, tuned {tuned.beyond.solved} of {base.beyond.problems}"
+        )
+    return [*lines, *_slips(base, tuned)]
+
+
+def _slips(base: Readings, tuned: Readings) -> list[str]:
+    both = {point.k: point for point in base.curve}
+    pairs = [(both[point.k], point) for point in tuned.curve if point.k in both]
+    b, t = pairs[-1]
+    if b.corrected is None or t.corrected is None or base.false_positive is None:
+        return []
+    return [
+        f"if the verifier takes {base.false_positive:.3%} of wrong answers for right: pass@{b.k} "
+        f"base {max(0.0, b.corrected):.3f}, tuned {max(0.0, t.corrected):.3f} without them; no "
+        f"ability reaches {b.no_ability:.3f}"
+    ]
 
 
 def amplification(result: Comparison) -> str:

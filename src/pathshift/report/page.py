@@ -24,8 +24,10 @@ from pathshift.report.formats import (
     whole,
 )
 from pathshift.report.grid import Grid, problem_grid
+from pathshift.report.outlook import beyond_section, decide_section
+from pathshift.report.reliability import guessing_section, reliability_section
 from pathshift.report.samples import DrillDown, drill_down, visible
-from pathshift.report.tables import CellTable, Table
+from pathshift.report.tables import CellTable, Section, Table
 
 __all__ = ["Figure", "KeyNumber", "Page", "build_page"]
 
@@ -77,10 +79,14 @@ class Page:
     key_numbers: tuple[KeyNumber, ...]
     figures: Mapping[str, Figure]
     by_k: Table
+    decide: Section | None
+    beyond: Section | None
     cells: CellTable
     certainty: Table | None
     never: str
     support: Table | None
+    reliability: Section | None
+    guessing: Section | None
     efficiency: str
     grid: Grid
     drill_down: DrillDown
@@ -122,10 +128,14 @@ def build_page(
         key_numbers=_key_numbers(comparison),
         figures={figure.id: figure for figure in figures},
         by_k=tables.by_k(comparison),
+        decide=decide_section(comparison),
+        beyond=beyond_section(comparison.beyond),
         cells=tables.cell_table(comparison.cells, comparison.null),
         certainty=tables.certainty_table(comparison.certainty),
         never=_never(comparison),
         support=tables.support_table(comparison.support),
+        reliability=reliability_section(comparison),
+        guessing=guessing_section(comparison),
         efficiency=_efficiency(comparison),
         grid=problem_grid(comparison.problems),
         drill_down=drill_down(samples, comparison.problems),

@@ -36,6 +36,15 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A section of tables and of what must be known to read them."""
+
+    title: str
+    tables: tuple[Table, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellTable:
     """The four cells as a square, the exact test, and what chance alone would give."""
 
