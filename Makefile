@@ -3,7 +3,7 @@
 # make check  format, lint, types, import layers
 # make test-tools   exports, read by the tools they are for in an environment of their own
 # make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
-# make bench, study-interval, study-band, study-watch, study-stopping, study-retest, study-prediction
+# make bench, study-interval, study-band, study-two-points, study-watch, study-stopping, study-retest, study-prediction
 #             where the numbers in docs/log.md come from
 #
 # On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
@@ -20,7 +20,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-verdicts study-watch study-stopping study-retest study-prediction format clean
+.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -65,6 +65,9 @@ study-interval: $(VENV)/dev.stamp
 
 study-band: $(VENV)/dev.stamp
 	$(BIN)/python studies/band_coverage.py
+
+study-two-points: $(VENV)/dev.stamp
+	$(BIN)/python studies/two_points.py
 
 study-verdicts: $(VENV)/dev.stamp
 	$(BIN)/python studies/verdicts.py

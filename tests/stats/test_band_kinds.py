@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from pathshift.stats.bands import (
     bayesian_band,
     cluster_weights,
     dirichlet_weights,
+    guarded_band,
     rank_band,
     strict_band,
+    unseen_band,
 )
 from pathshift.stats.noise import noise_band
 from pathshift.stats.passk import miss_table
@@ -66,6 +69,38 @@ def test_strict_edges_lie_outside_and_cover_the_worst_two_point_population() -> 
 
         exact = clopper_pearson(losses, problems)
         assert strict.low[0] == pytest.approx(-exact.high, abs=0.02)
+
+
+def guarded_losses(problems: int) -> list[tuple[float, float]]:
+    """The guarded band's edges for every number of losses of size 1 among the problems."""
+    rng, edges = np.random.default_rng(1), []
+    for losses in range(problems + 1):
+        weight = np.array([float(losses), float(problems - losses)])
+        kept = weight > 0
+        drawn = dirichlet_weights(weight[kept], 4000, rng)
+        band = guarded_band(drawn, np.array([[-1.0], [0.0]])[kept], (-1.0, 1.0), 0.95)
+        edges.append((float(band.low[0]), float(band.high[0])))
+    return edges
+
+
+def test_the_guard_equals_clopper_and_pearson_for_losses_and_is_common_to_all_columns() -> None:
+    from pathshift.stats.exact import clopper_pearson
+
+    for losses in (0, 1, 4):
+        weight = np.array([float(losses), 20.0 - losses])
+        drawn = dirichlet_weights(weight[weight > 0], 20_000, np.random.default_rng(0))
+        rows = np.repeat([[-1.0], [0.0]], 3, axis=1)[weight > 0]
+        band = unseen_band(drawn, rows, (-1.0, 1.0), 0.05)
+        assert band.low == pytest.approx([-clopper_pearson(losses, 20, 0.9).high] * 3, abs=5e-3)
+
+
+def test_the_guarded_band_covers_losses_of_any_probability() -> None:
+    """Losses of probability e and size 1, else nothing: the coverage is a sum over binomials."""
+    problems = 30
+    edges = np.array(guarded_losses(problems))
+    for loss in [*np.geomspace(0.001, 0.1, 60), *np.linspace(0.1, 0.5, 40)]:
+        holds = (edges[:, 0] <= -loss + 1e-9) & (-loss <= edges[:, 1] + 1e-9)
+        assert binom.pmf(np.arange(problems + 1), problems, loss) @ holds >= 0.925
 
 
 def test_a_rank_band_holds_its_share_of_whole_draws_and_ties_cost_nothing() -> None:

@@ -180,7 +180,7 @@ class _Side:
 
     def curves(self, weights: Weights, k: IntArray, rng: np.random.Generator) -> Curves:
         """The laws, under weights of the pairs."""
-        mine = Weights(weights.rows @ self.member, weights.atoms, weights.share @ self.member)
+        mine = weights._replace(rows=weights.rows @ self.member, share=weights.share @ self.member)
         return curves(self.rows, mine, float(self.weight.sum()), k, rng)
 
     def prediction(self, found: Curves, k: IntArray) -> SidePrediction:

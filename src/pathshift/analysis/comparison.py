@@ -40,10 +40,12 @@ from pathshift.stats.bands import (
     bayesian_band,
     cluster_weights,
     dirichlet_weights,
+    guarded_band,
     strict_band,
     sup_t_band,
 )
 from pathshift.stats.drawn import Drawn, paired_misses
+from pathshift.stats.knots import between, knots
 from pathshift.stats.noise import noise_band
 from pathshift.stats.passk import (
     FloatArray,
@@ -148,8 +150,10 @@ class _Analysis:
                 table.difference, table.weight, self.level, settings.replicates, self._rng(0)
             )
         else:
-            draw = strict_band if settings.band == "strict" else bayesian_band
-            band = draw(self.weights, table.difference, (-1.0, 1.0), self.level)
+            draw = strict_band if settings.band == "strict" else guarded_band
+            places = knots(self.k)
+            rows = np.ascontiguousarray(table.difference[:, places])
+            band = between(draw(self.weights, rows, (-1.0, 1.0), self.level), self.k, places)
         return self._exact_last(band)
 
     def _noise_band(self) -> Band:

@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from pathshift.stats.passk import FloatArray
 
+SMALL_ATOM = 0.25
+"""Weight of an end atom in the part of the guarded band that holds over all k."""
+
 
 class Band(NamedTuple):
     """A band over K columns.
@@ -38,11 +41,15 @@ class Weights(NamedTuple):
         rows: Weight of each distinct row, shape (B, U).
         atoms: Weight of the lower and the upper end atom, shape (B, 2).
         share: Share of the problems that each row stands for, shape (U,).
+        part: Part of either atom that belongs to an atom of weight 1/4, shape (B, 2).
+        units: Independent problems, or clusters of equal size that tell as much as these do.
     """
 
     rows: FloatArray
     atoms: FloatArray
     share: FloatArray
+    part: FloatArray
+    units: float
 
 
 def dirichlet_weights(
@@ -62,7 +69,9 @@ def dirichlet_weights(
     shape = np.concatenate([weight, [atom, atom]])
     gamma = rng.standard_gamma(shape, size=(replicates, len(shape)))
     gamma /= gamma.sum(axis=1, keepdims=True)
-    return Weights(gamma[:, :-2], gamma[:, -2:], weight / weight.sum())
+    part = rng.beta(SMALL_ATOM, atom - SMALL_ATOM, size=(replicates, 2))
+    total = weight.sum()
+    return Weights(gamma[:, :-2], gamma[:, -2:], weight / total, part, float(total))
 
 
 def cluster_weights(sizes: FloatArray, replicates: int, rng: np.random.Generator) -> Weights:
@@ -79,7 +88,9 @@ def cluster_weights(sizes: FloatArray, replicates: int, rng: np.random.Generator
     gamma = rng.standard_exponential((replicates, len(sizes) + 2))
     gamma *= np.concatenate([sizes, [sizes.mean(), sizes.mean()]])
     gamma /= gamma.sum(axis=1, keepdims=True)
-    return Weights(gamma[:, :-2], gamma[:, -2:], sizes / sizes.sum())
+    part = rng.beta(SMALL_ATOM, 1 - SMALL_ATOM, size=(replicates, 2))
+    units = float(sizes.sum() ** 2 / (sizes**2).sum())
+    return Weights(gamma[:, :-2], gamma[:, -2:], sizes / sizes.sum(), part, units)
 
 
 def bayesian_band(
@@ -99,6 +110,63 @@ def bayesian_band(
     draws = weights.rows @ rows + (weights.atoms @ np.array(ends))[:, None]
     band, mean = rank_band(draws, level), weights.share @ rows
     return band._replace(low=np.minimum(band.low, mean), high=np.maximum(band.high, mean))
+
+
+def guarded_band(
+    weights: Weights, rows: FloatArray, ends: tuple[float, float], level: float
+) -> Band:
+    """The wider of two bands at every edge: one for all columns at once, one for what was not seen.
+
+    That no problem of an extreme kind was drawn is one event for all columns, so the guard against
+    it need not pay for their number. The first band is `bayesian_band` with atoms of weight 1/4;
+    the second, `unseen_band`, has an error of 1 - level at each edge of each column. Together they
+    hold the yes/no populations that are worst for `bayesian_band` more often than it, and are
+    narrower than it at few problems (docs/statistics.md).
+    """
+    seen, atoms = weights.rows @ rows, weights.atoms * weights.part
+    total = weights.rows.sum(axis=1) + atoms.sum(axis=1)
+    band = rank_band((seen + (atoms @ np.array(ends))[:, None]) / total[:, None], level)
+    guard = unseen_band(weights, rows, ends, 1 - level, seen=seen)
+    return band._replace(
+        low=np.minimum(band.low, guard.low), high=np.maximum(band.high, guard.high)
+    )
+
+
+def unseen_band(
+    weights: Weights,
+    rows: FloatArray,
+    ends: tuple[float, float],
+    error: float,
+    *,
+    seen: FloatArray | None = None,
+) -> Band:
+    """Edges that allow for a share of the problems of which none was drawn.
+
+    A share x at the end of the scale stays unseen among m problems with chance (1-x)^m. The lower
+    edge is the least mean, over all x, for which that chance times the chance of the rest to look
+    as good as it did is still `error`. The rest is judged by Gaffke's draws with an atom of weight
+    1 at the smallest row. On yes/no data it is Clopper and Pearson's bound. It always holds the
+    plain mean.
+
+    Args:
+        error: At each edge of each column.
+        seen: Weighted sums of the rows, shape (B, K), where they are known already.
+    """
+    mean = weights.share @ rows
+    seen_KB = np.ascontiguousarray((weights.rows @ rows if seen is None else seen).T)
+    total, n_draws = weights.rows.sum(axis=1), len(weights.rows)
+    chance = (np.arange(n_draws) + 0.5) / n_draws
+    first = int(np.searchsorted(chance, error))
+    drawn = (error / chance[first:]) ** (1 / weights.units)
+    edges = []
+    for i, (end, sign) in enumerate(zip(ends, (1, -1), strict=True)):
+        atom = weights.atoms[:, i]
+        extreme = (sign * rows).min(axis=0)
+        draws = (sign * seen_KB + extreme[:, None] * atom) / (total + atom)
+        draws.sort(axis=1)
+        edge = (drawn * draws[:, first:] + (1 - drawn) * sign * end).min(axis=1)
+        edges.append(sign * np.minimum(edge, sign * mean))
+    return Band(edges[0], edges[1], 2 * error)
 
 
 def strict_band(

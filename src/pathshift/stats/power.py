@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pathshift.stats import exact
-from pathshift.stats.bands import Band, bayesian_band, dirichlet_weights
+from pathshift.stats.bands import Band, dirichlet_weights, guarded_band
 from pathshift.stats.cells import solved_cells
 from pathshift.stats.drawn import Drawn, paired_misses
 from pathshift.stats.kernel import kernel_of
@@ -110,7 +110,7 @@ def decides(base: Drawn, tuned: Drawn, how: Simulation, rng: np.random.Generator
     k = np.array(sorted({reach, *(2**i for i in range(reach.bit_length()))}))
     table = paired_misses(base, tuned, k)
     weights = dirichlet_weights(table.weight, how.replicates, rng)
-    band = bayesian_band(weights, table.difference, (-1.0, 1.0), how.level)
+    band = guarded_band(weights, table.difference, (-1.0, 1.0), how.level)
     if (base.reach == reach).all() and (tuned.reach == reach).all():
         cells = solved_cells(base.cut(reach, rng), tuned.cut(reach, rng), reach, rng)
         interval = exact.mcnemar_interval(
