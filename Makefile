@@ -58,6 +58,7 @@ bench: $(VENV)/dev.stamp $(TOOLS)/tools.stamp
 	$(BIN)/pathshift models get smollm2
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/importers.py
+	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python benchmarks/band.py $(TOOLS)/bin/python
 
 study-interval: $(VENV)/dev.stamp

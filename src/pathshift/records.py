@@ -65,6 +65,25 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenTrace:
+    """What is known of every token of a completion; lists of one length, in their order.
+
+    Attributes:
+        token_ids: The model's own numbers, the end token included where it was sampled.
+        pieces: Text of each token alone; a part of a character shows as a replacement mark.
+        logprobs: ln p at temperature 1, untruncated.
+        policy_logprobs: ln p under the policy; -inf where the policy excludes the token.
+        entropies: Of the distribution the token was drawn from, at temperature 1, in nats.
+    """
+
+    token_ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    logprobs: tuple[float, ...]
+    policy_logprobs: tuple[float, ...]
+    entropies: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One completion of one problem by one model under one policy.
 
@@ -78,6 +97,7 @@ class Sample:
         logprob_sum: Sum over sampled tokens of ln p at temperature 1, untruncated; None if unknown.
         sampling_logprob_sum: The same under the policy that drew them.
         detail: Why, where `finish_reason` is "error"; else empty.
+        trace: Token by token, where the run stores it and it was asked for.
     """
 
     problem_id: str
@@ -89,6 +109,7 @@ class Sample:
     logprob_sum: float | None = None
     sampling_logprob_sum: float | None = None
     detail: str = ""
+    trace: TokenTrace | None = None
 
     @property
     def id(self) -> str:
@@ -102,7 +123,7 @@ class Verdict:
 
     Attributes:
         answer: What the verifier took as the answer; None if it found none.
-        detail: Why, where the outcome is FAILED; else empty.
+        detail: Why, where the outcome is FAILED; a judge's votes (`store.judgements`); else empty.
     """
 
     problem_id: str
@@ -110,6 +131,38 @@ class Verdict:
     outcome: Outcome
     answer: str | None = None
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a model gives to a sample that it, or another model, drew.
+
+    Attributes:
+        n_tokens: Tokens scored, the end token included where one was sampled.
+        n_bytes: Length of the text in UTF-8, for models with another tokenizer.
+        logprob_sum: Sum of ln p at temperature 1; None where there is no score.
+        policy_logprob_sum: The same under the scorer's policy; -inf where it excludes a token.
+        entropy_sum: Sum over positions of the entropy at temperature 1, in nats.
+        tokens_from: "sampled": the very tokens drawn; "text": the text, encoded again.
+        detail: Why there is no score; else empty.
+        trace: Token by token, where it was asked for.
+    """
+
+    problem_id: str
+    sample_no: int
+    n_tokens: int
+    n_bytes: int
+    logprob_sum: float | None
+    policy_logprob_sum: float | None
+    entropy_sum: float | None
+    tokens_from: str
+    detail: str = ""
+    trace: TokenTrace | None = None
+
+    @property
+    def id(self) -> str:
+        """Key of the sample within its run."""
+        return f"{self.problem_id}#{self.sample_no}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

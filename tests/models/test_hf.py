@@ -10,9 +10,10 @@ from transformers import DynamicCache
 
 from pathshift.decoding.policy import Policy
 from pathshift.errors import ModelError
+from pathshift.models.hf import scoring
 from pathshift.models.hf.cache import buffer_cache, spread
 from pathshift.models.hf.model import HfModel
-from pathshift.models.protocol import Completion, Request
+from pathshift.models.protocol import Completion, Continuation, Request
 
 pytestmark = pytest.mark.model
 
@@ -137,3 +138,74 @@ def test_what_a_run_records_of_the_model(smollm: HfModel) -> None:
     assert info.details["dtype"] == "float32"
     assert info.chat_template is not None
     assert "im_start" in info.chat_template
+
+
+def traced(model: HfModel, seeds: range, **policy: Any) -> list[Completion]:
+    (drawn,) = model.generate(
+        [Request(prompt=PROMPT, seeds=tuple(seeds), with_trace=True)],
+        Policy(**{"max_tokens": 6, **policy}),
+    )
+    return drawn
+
+
+POLICIES: list[dict[str, Any]] = [{}, {"temperature": 0.7}, {"temperature": 0.8, "top_p": 0.9}]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_was_drawn_scores_as_it_was_drawn(smollm: HfModel, policy: dict[str, Any]) -> None:
+    drawn = traced(smollm, range(12), **policy)
+    asked = [Continuation(text=c.text, token_ids=c.token_ids) for c in drawn]
+    scored = smollm.score_all(PROMPT, asked, Policy(**policy), is_chat=False)
+    for completion, score in zip(drawn, scored, strict=True):
+        assert completion.trace is not None
+        assert score.trace is not None
+        assert score.trace.token_ids == completion.token_ids
+        assert score.trace.pieces == completion.trace.pieces
+        for field in ("logprobs", "policy_logprobs", "entropies"):
+            ours, theirs = getattr(score.trace, field), getattr(completion.trace, field)
+            assert ours == pytest.approx(theirs, abs=2e-3)
+        assert sum(score.trace.logprobs) == pytest.approx(completion.logprob_sum, abs=2e-3)
+
+
+def test_scores_in_small_pieces_equal_a_plain_forward_pass(
+    smollm: HfModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "MOST_LOGITS", 3 * 49152 * 3)  # three tokens of three rows
+    texts = [" 85 apples and some pears, which makes 17", " 85", " eighty five. So"]
+    prompt_ids = smollm._encode(PROMPT, is_chat=False)
+    found = smollm.score_all(PROMPT, [Continuation(text=t) for t in texts], Policy(), is_chat=False)
+    for text, score in zip(texts, found, strict=True):
+        added = smollm._encode(text, is_chat=True)
+        with torch.inference_mode():
+            ids = torch.tensor([[*prompt_ids, *added]])
+            logits = smollm._network(ids).logits[0, len(prompt_ids) - 1 : -1].double()
+        logprobs = logits.log_softmax(-1)
+        chosen = logprobs.gather(-1, torch.tensor(added)[:, None]).squeeze(-1)
+        assert score.trace is not None
+        assert score.trace.logprobs == pytest.approx(chosen.tolist(), abs=1e-3)
+        nats = -(logprobs.exp() * logprobs).sum(-1)
+        assert score.trace.entropies == pytest.approx(nats.tolist(), abs=1e-3)
+        assert "".join(score.trace.pieces) == text
+
+
+def test_an_excluded_token_has_no_probability_under_the_policy(smollm: HfModel) -> None:
+    odd = Continuation(text=" zebra", is_ended=True)
+    (score,) = smollm.score_all(PROMPT, [odd], Policy(top_k=1), is_chat=False)
+    assert score.trace is not None
+    assert score.trace.policy_logprobs[0] == -float("inf")
+    assert score.trace.logprobs[0] > -40
+    assert score.trace.token_ids[-1] == smollm._tokenizer.eos_token_id
+
+
+def test_what_cannot_be_scored_comes_back_with_its_reason(smollm: HfModel) -> None:
+    asked = [
+        Continuation(text=""),
+        Continuation(text="x" * 40_000),
+        Continuation(text=" 85"),
+        Continuation(text=" 85", token_ids=(10**6,)),
+    ]
+    found = smollm.score_all(PROMPT, asked, Policy(), is_chat=False)
+    assert [score.trace is None for score in found] == [True, True, False, True]
+    assert found[0].detail == "empty completion"
+    assert found[1].detail.endswith("tokens exceed the context of 8192")
+    assert found[3].detail == "a token number the model does not have"

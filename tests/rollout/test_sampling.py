@@ -13,7 +13,14 @@ import pathshift
 from pathshift.decoding.policy import Policy
 from pathshift.errors import ConfigError, ConfigMismatch, UnknownName
 from pathshift.models.fake import FakeModel
-from pathshift.models.protocol import Completion, Message, ModelInfo, Request
+from pathshift.models.protocol import (
+    Completion,
+    Continuation,
+    Message,
+    ModelInfo,
+    Request,
+    Scored,
+)
 from pathshift.records import Outcome
 from pathshift.rollout.course import Course
 from pathshift.rollout.plan import Plan, SampleConfig, make_plan
@@ -43,6 +50,11 @@ class Watched:
 
     def score(self, prompt: str, continuation: str) -> list[float]:
         return self.inner.score(prompt, continuation)
+
+    def score_all(
+        self, prompt: str, continuations: Sequence[Continuation], policy: Policy, *, is_chat: bool
+    ) -> list[Scored]:
+        return self.inner.score_all(prompt, continuations, policy, is_chat=is_chat)
 
     def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
         self.asked.extend(len(request.seeds) for request in requests)
@@ -164,6 +176,11 @@ class Broken:
 
     def score(self, prompt: str, continuation: str) -> list[float]:
         return self.inner.score(prompt, continuation)
+
+    def score_all(
+        self, prompt: str, continuations: Sequence[Continuation], policy: Policy, *, is_chat: bool
+    ) -> list[Scored]:
+        return self.inner.score_all(prompt, continuations, policy, is_chat=is_chat)
 
     def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
         failed = Completion(text="", finish_reason="error", detail="context too small")

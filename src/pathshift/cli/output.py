@@ -117,11 +117,12 @@ def progress_text(progress: Progress) -> str:
     if not progress.drawn or not progress.seconds:
         return f"0/{progress.wanted} samples{kept}"
     left = progress.seconds / progress.drawn * (progress.wanted - progress.drawn)
+    judged = progress.correct
+    correct = "" if judged is None else f" · {judged / progress.drawn:.0%} correct"
     filled = round(20 * progress.drawn / progress.wanted)
     return (
         f"[{'#' * filled}{'.' * (20 - filled)}] {progress.drawn}/{progress.wanted} samples{kept}"
-        f" · {progress.correct / progress.drawn:.0%} correct"
-        f" · {progress.tokens / progress.seconds:,.0f} tokens/s · {_spell(left)} left"
+        f"{correct} · {progress.tokens / progress.seconds:,.0f} tokens/s · {_spell(left)} left"
     )
 
 

@@ -56,6 +56,7 @@ def sample(
     threads: flags.Threads = None,
     seed: flags.Seed = 0,
     stream: flags.Stream = None,
+    store: flags.Store = "samples",
     flush_every: flags.FlushEvery = 30.0,
     json: JsonFlag = None,
     quiet: QuietFlag = False,
@@ -82,7 +83,7 @@ def sample(
         template=_text_of(prompt_template), system=system, temperature=temperature,
         top_k=top_k, top_p=top_p, min_p=min_p, max_tokens=max_tokens,
         stop=None if stop is None else tuple(text.replace("\\n", "\n") for text in stop),
-        verifier=verifier, seed=seed, stream=stream,
+        verifier=verifier, seed=seed, stream=stream, store=store,
     )  # fmt: skip
     options = load_options(
         pairs(model_option or [], "-M"), dtype=dtype, device=device, threads=threads,

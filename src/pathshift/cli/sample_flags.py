@@ -63,4 +63,7 @@ Seed = Annotated[int, Option(help="Same seed, same samples.")]
 Stream = Annotated[
     str | None, Option(help="Name of shared random numbers. [default: one for each run]")
 ]
+Store = Annotated[
+    str, Option(help="samples, or tokens: also every token with log-probability and entropy.")
+]
 FlushEvery = Annotated[float, Option(help="Seconds after which a shard is closed.")]

@@ -25,8 +25,15 @@ from itertools import accumulate
 from pathshift.decoding.policy import Policy
 from pathshift.decoding.uniforms import seed_of, uniforms
 from pathshift.errors import ConfigError, ModelError, UnknownName
-from pathshift.models.protocol import Completion, Message, ModelInfo, Request
-from pathshift.records import digest
+from pathshift.models.protocol import (
+    Completion,
+    Continuation,
+    Message,
+    ModelInfo,
+    Request,
+    Scored,
+)
+from pathshift.records import TokenTrace, digest
 
 MUMBLE = "I am not sure"
 _NEAR_MISSES = (1, -1, 10, -10)
@@ -104,7 +111,8 @@ class FakeModel:
             spec=f"fake:{self.name}",
             weights_hash=digest("fake", 1, self.name),
             chat_template=None,
-            capabilities=frozenset({"deterministic"}),
+            capabilities=frozenset({"deterministic", "score"}),
+            details={"tokenizer": "fake: one text, one token"},
         )
 
     def render_chat(self, messages: Sequence[Message]) -> str:
@@ -113,8 +121,19 @@ class FakeModel:
 
     def score(self, prompt: str, continuation: str) -> list[float]:
         """The whole text as one token: ln p of that answer."""
-        probability = self.answers(prompt, Policy()).get(continuation.strip(), 0.0)
-        return [math.log(probability) if probability else -math.inf]
+        return [_log(self.answers(prompt, Policy()).get(continuation.strip(), 0.0))]
+
+    def score_all(
+        self, prompt: str, continuations: Sequence[Continuation], policy: Policy, *, is_chat: bool
+    ) -> list[Scored]:
+        """Each text as one token; a text the fake never says has no probability."""
+        plain, under = self.answers(prompt, Policy()), self.answers(prompt, policy)
+        return [
+            Scored(trace=_trace(one.text.strip(), plain, under))
+            if one.text
+            else Scored(detail="empty completion")
+            for one in continuations
+        ]
 
     def answers(self, prompt: str, policy: Policy) -> dict[str, float]:
         """Every answer to the prompt with its exact probability under the policy."""
@@ -145,10 +164,26 @@ class FakeModel:
         passed = list(accumulate(answers.values()))
         drawn = bisect_left(passed, float(uniforms([seed], 0, 0)[0]) * passed[-1])
         text = list(answers)[drawn]
-        plain = self.answers(prompt, Policy())[text]
+        trace = _trace(text, self.answers(prompt, Policy()), answers)
         return Completion(
             text=f" {text}",
             n_tokens=1,
-            logprob_sum=math.log(plain),
-            sampling_logprob_sum=math.log(answers[text]),
+            logprob_sum=trace.logprobs[0],
+            sampling_logprob_sum=trace.policy_logprobs[0],
+            trace=trace,
         )
+
+
+def _trace(text: str, plain: Mapping[str, float], under: Mapping[str, float]) -> TokenTrace:
+    """A text as its only token; its number is its place among the answers, -1 for no answer."""
+    return TokenTrace(
+        token_ids=(list(plain).index(text) if text in plain else -1,),
+        pieces=(f" {text}",),
+        logprobs=(_log(plain.get(text, 0.0)),),
+        policy_logprobs=(_log(under.get(text, 0.0)),),
+        entropies=(-sum(p * _log(p) for p in plain.values() if p),),
+    )
+
+
+def _log(probability: float) -> float:
+    return math.log(probability) if probability else -math.inf

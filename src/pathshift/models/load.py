@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathshift.errors import ConfigError, MissingExtra, ModelError, UnknownName
 from pathshift.models import smollm2
 from pathshift.models.fake import SUCCESS, FakeModel
+from pathshift.models.fake_chain import HABITS
+from pathshift.models.fake_paths import FakePaths
 from pathshift.models.protocol import Model
 
 SPECS: Mapping[str, str] = {
     "smollm2": "SmolLM2-135M-Instruct, Apache-2.0; `pathshift models get smollm2` downloads it",
     "hf:PATH_OR_ID[@REVISION]": "a transformers model: a folder with safetensors, or a hub id",
     **{f"fake:{name}": "exactly known success probabilities, for tests" for name in SUCCESS},
+    **{f"fake:{name}": "chains of tokens, every path known, for tests" for name in HABITS},
 }
 """What `pathshift models` lists."""
 
@@ -47,6 +50,8 @@ def load_model(spec: str, options: LoadOptions | None = None) -> Model:
     """
     options = options or LoadOptions()
     kind, _, rest = spec.partition(":")
+    if kind == "fake" and rest in HABITS:
+        return FakePaths(name=rest, delay=options.delay)
     if kind == "fake":
         return FakeModel(name=rest, delay=options.delay)
     if spec == "smollm2":

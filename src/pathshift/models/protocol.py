@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pathshift.decoding.policy import Policy
+from pathshift.records import TokenTrace
 
 Message = Mapping[str, str]
 """One chat turn: keys `role` and `content`."""
@@ -21,7 +22,8 @@ class ModelInfo:
         weights_hash: Hash of what decides its output besides the prompt.
         chat_template: Template text; None for a base model.
         capabilities: What it can do: "deterministic", "token_ids", "score".
-        details: dtype, device, parameter count and the like, as JSON values.
+        details: dtype, device, parameter count and the like, as JSON values; `tokenizer` is a
+            hash by which two models are known to share one.
     """
 
     spec: str
@@ -37,11 +39,13 @@ class Request:
 
     Attributes:
         is_chat: The text came from the chat template and holds its special tokens already.
+        with_trace: Every completion is wanted token by token.
     """
 
     prompt: str
     seeds: tuple[int, ...]
     is_chat: bool = False
+    with_trace: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,30 @@ class Completion:
     finish_reason: str = "stop"
     logprob_sum: float | None = None
     sampling_logprob_sum: float | None = None
+    detail: str = ""
+    trace: TokenTrace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """A text to be scored after a prompt.
+
+    Attributes:
+        token_ids: The tokens that were drawn, in the scoring model's own numbers; empty to have the
+            text encoded.
+        is_ended: An end token followed the text; of use where the text is encoded.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    is_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A continuation, token by token, or why there is no score."""
+
+    trace: TokenTrace | None = None
     detail: str = ""
 
 
@@ -90,6 +118,17 @@ class Model(Protocol):
 
     def score(self, prompt: str, continuation: str) -> list[float]:
         """Natural-log probabilities of the continuation's tokens, temperature 1, fp32.
+
+        Raises:
+            ModelError: the model cannot score.
+        """
+
+    def score_all(
+        self, prompt: str, continuations: Sequence[Continuation], policy: Policy, *, is_chat: bool
+    ) -> list[Scored]:
+        """Continuations of one prompt, each token by token, in their order.
+
+        What cannot be scored (empty, longer than the context) comes back with the reason.
 
         Raises:
             ModelError: the model cannot score.

@@ -18,6 +18,7 @@ from pathshift.rollout.templates import MARK, filled
 from pathshift.stats.stopping import StoppingRule
 
 DEFAULT_PILOT = 8
+STORES = ("samples", "tokens")
 MODES = ("auto", "chat", "completion")
 
 
@@ -40,6 +41,7 @@ class SampleConfig:
         seed: Of all draws.
         stream: Runs of equal stream share their random numbers; None sets it from weights,
             template and policy, so that different runs draw independently.
+        store: "samples", or "tokens" to keep every sample token by token too.
     """
 
     task: str
@@ -60,11 +62,14 @@ class SampleConfig:
     verifier: str | None = None
     seed: int = 0
     stream: str | None = None
+    store: str = "samples"
 
     def __post_init__(self) -> None:
         """Check what no other part checks."""
         if self.n < 1:
             raise ConfigError(f"n must be at least 1, got {self.n}")
+        if self.store not in STORES:
+            raise ConfigError(f"store {self.store!r} is not known; use one of {', '.join(STORES)}")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit must be at least 1, got {self.limit}; leave it out for all")
         if self.mode not in MODES:
@@ -209,6 +214,7 @@ def _manifest(
         "seed": config.seed,
         "stream": stream,
         "stopping": config.stopping,
+        "store": None if config.store == "samples" else config.store,
     }
     return RunManifest(config=named, n=config.n, environment=environment(model))
 

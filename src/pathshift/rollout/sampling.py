@@ -26,7 +26,7 @@ class Progress:
         wanted: Samples to draw in all since the start; under a stopping rule at most so many.
         tokens: Tokens drawn since the start, those of surplus samples included.
         seconds: Since the start.
-        correct: Correct ones among the drawn.
+        correct: Correct ones among the drawn; None where nothing is judged.
         surplus: Samples drawn beyond where a rule stopped, and thrown away.
     """
 
@@ -35,7 +35,7 @@ class Progress:
     wanted: int
     tokens: int
     seconds: float
-    correct: int
+    correct: int | None
     surplus: int = 0
 
 
@@ -147,7 +147,7 @@ class _Drawing:
             wanted=before.wanted - saved,
             tokens=before.tokens + sum(sample.n_tokens or 0 for sample in samples),
             seconds=time.monotonic() - self._started,
-            correct=before.correct + sum(v.outcome is Outcome.CORRECT for v in verdicts),
+            correct=(before.correct or 0) + sum(v.outcome is Outcome.CORRECT for v in verdicts),
             surplus=before.surplus + len(samples) - len(verdicts),
         )
         self._on_progress(self.progress)
@@ -179,7 +179,10 @@ def draw_unit(unit: Unit, plan: Plan, model: Model) -> list[Sample]:
         )
         for number in unit.numbers
     )  # fmt: skip
-    request = Request(prompt=unit.prompt, seeds=seeds, is_chat=plan.is_chat)
+    request = Request(
+        prompt=unit.prompt, seeds=seeds, is_chat=plan.is_chat,
+        with_trace=config.get("store") == "tokens",
+    )  # fmt: skip
     (completions,) = model.generate([request], plan.policy)
     return [
         _sample(unit.problem, number, seed, completion)
@@ -198,6 +201,7 @@ def _sample(problem: Problem, number: int, seed: int, completion: Completion) ->
         logprob_sum=completion.logprob_sum,
         sampling_logprob_sum=completion.sampling_logprob_sum,
         detail=completion.detail,
+        trace=completion.trace,
     )
 
 

@@ -51,12 +51,16 @@ def read_manifest(folder: Path) -> RunManifest:
 
 def write_manifest(folder: Path, manifest: RunManifest) -> None:
     """Write the manifest so that it is either the old one or the new one, never half."""
-    path = folder / FILE_NAME
-    aside = path.with_name(FILE_NAME + ".tmp")
+    write_json(asdict(manifest), folder / FILE_NAME)
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Write a JSON file so that it is either the old one or the new one, never half."""
+    aside = path.with_name(path.name + ".tmp")
     with disk_errors(path):
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(manifest), file, indent=2, sort_keys=True)
+            json.dump(value, file, indent=2, sort_keys=True)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())

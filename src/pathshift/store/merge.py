@@ -92,7 +92,7 @@ def _collect(folders: Sequence[RunFolder]) -> tuple[list[Sample], list[Verdict]]
     verdicts: list[Verdict] = []
     for folder in folders:
         judged = _judged(folder)
-        for sample in folder.samples():
+        for sample in folder.samples(traced=True):
             before = seeds.setdefault((sample.problem_id, sample.seed), folder)
             if before is not folder:
                 raise DuplicateSamples(

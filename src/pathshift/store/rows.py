@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
-from pathshift.records import Outcome, Problem, Sample, Verdict
+from pathshift.records import Outcome, Problem, Sample, Score, TokenTrace, Verdict
 
 PROBLEM_COLUMNS = pa.schema(
     [
@@ -41,6 +41,19 @@ SAMPLE_COLUMNS = pa.schema(
     ]
 )
 
+TRACE_COLUMNS = pa.schema(
+    [
+        pa.field("token_ids", pa.list_(pa.int32())),
+        pa.field("pieces", pa.list_(pa.string())),
+        pa.field("logprobs", pa.list_(pa.float32())),
+        pa.field("policy_logprobs", pa.list_(pa.float32())),
+        pa.field("entropies", pa.list_(pa.float32())),
+    ]
+)
+"""A sample or a score token by token; all null where it has none."""
+
+TRACED_SAMPLE_COLUMNS = pa.schema([*SAMPLE_COLUMNS, *TRACE_COLUMNS])
+
 VERDICT_COLUMNS = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
@@ -52,6 +65,23 @@ VERDICT_COLUMNS = pa.schema(
     ]
 )
 
+
+SCORE_COLUMNS = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("sample_no", pa.int32(), nullable=False),
+        pa.field("n_tokens", pa.int32(), nullable=False),
+        pa.field("n_bytes", pa.int32(), nullable=False),
+        pa.field("logprob_sum", pa.float64()),
+        pa.field("policy_logprob_sum", pa.float64()),
+        pa.field("entropy_sum", pa.float64()),
+        pa.field("tokens_from", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+TRACED_SCORE_COLUMNS = pa.schema([*SCORE_COLUMNS, *TRACE_COLUMNS])
 
 KEY_COLUMNS = pa.schema([VERDICT_COLUMNS.field(i) for i in range(3)])
 """What names a sample: sample_id, problem_id, sample_no; in samples and verdicts alike."""
@@ -85,7 +115,7 @@ def problems_of(table: pa.Table) -> list[Problem]:
     return [Problem(**{**row, "data": json.loads(row["data"])}) for row in rows]
 
 
-def sample_table(samples: Sequence[Sample]) -> pa.Table:
+def sample_table(samples: Sequence[Sample], *, traced: bool = False) -> pa.Table:
     """Samples as rows, made column by column: an import brings hundreds of thousands."""
     columns: dict[str, list[Any]] = {
         name: [getattr(sample, name) for sample in samples]
@@ -95,12 +125,50 @@ def sample_table(samples: Sequence[Sample]) -> pa.Table:
     columns["sample_id"] = [sample.id for sample in samples]
     columns["text"] = [storable(sample.text) for sample in samples]
     columns["detail"] = [storable(sample.detail) for sample in samples]
-    return pa.table([columns[name] for name in SAMPLE_COLUMNS.names], schema=SAMPLE_COLUMNS)
+    plain = pa.table([columns[name] for name in SAMPLE_COLUMNS.names], schema=SAMPLE_COLUMNS)
+    return _with_traces(plain, [sample.trace for sample in samples]) if traced else plain
 
 
 def samples_of(table: pa.Table) -> list[Sample]:
     """The inverse of `sample_table`."""
-    return [Sample(**row) for row in table.drop_columns(["sample_id"]).to_pylist()]
+    return [
+        Sample(**row, trace=trace)
+        for row, trace in _split_traces(table.drop_columns(["sample_id"]))
+    ]
+
+
+def score_table(scores: Sequence[Score], *, traced: bool) -> pa.Table:
+    """Scores as rows."""
+    columns = [[getattr(score, name) for score in scores] for name in SCORE_COLUMNS.names[1:]]
+    ids = [score.id for score in scores]
+    plain = pa.table([ids, *columns], schema=SCORE_COLUMNS)
+    return _with_traces(plain, [score.trace for score in scores]) if traced else plain
+
+
+def scores_of(table: pa.Table) -> list[Score]:
+    """The inverse of `score_table`."""
+    return [
+        Score(**row, trace=trace) for row, trace in _split_traces(table.drop_columns(["sample_id"]))
+    ]
+
+
+def _with_traces(table: pa.Table, traces: Sequence[TokenTrace | None]) -> pa.Table:
+    for column in TRACE_COLUMNS:
+        values = [None if trace is None else getattr(trace, column.name) for trace in traces]
+        if column.name == "pieces":
+            values = [None if v is None else [storable(piece) for piece in v] for v in values]
+        table = table.append_column(column, pa.array(values, column.type))
+    return table
+
+
+def _split_traces(table: pa.Table) -> Iterator[tuple[dict[str, Any], TokenTrace | None]]:
+    """Rows without their lists, and the lists as a trace where there are any."""
+    for row in table.to_pylist():
+        lists = {name: row.pop(name, None) for name in TRACE_COLUMNS.names}
+        if lists["token_ids"] is None:
+            yield row, None
+        else:
+            yield row, TokenTrace(**{name: tuple(values) for name, values in lists.items()})
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pa.Table:

@@ -66,9 +66,31 @@ class RunFolder:
                 "run the same `pathshift sample` again to write it anew"
             ) from error
 
-    def samples(self) -> list[Sample]:
-        """All samples; see `read_shards` for what can be wrong."""
-        return rows.samples_of(read_shards(self.samples_path, rows.SAMPLE_COLUMNS))
+    @property
+    def has_traces(self) -> bool:
+        """Whether the samples are stored token by token."""
+        return self.manifest.config.get("store") == "tokens"
+
+    @property
+    def sample_columns(self) -> pa.Schema:
+        """Columns of the sample shards."""
+        return rows.TRACED_SAMPLE_COLUMNS if self.has_traces else rows.SAMPLE_COLUMNS
+
+    def samples(
+        self, *, problem_ids: Sequence[str] | None = None, traced: bool = False
+    ) -> list[Sample]:
+        """All samples, or those of some problems; see `read_shards` for what can be wrong.
+
+        Args:
+            problem_ids: Read these only: a run need not fit into memory.
+            traced: Token by token too, where the run stores it.
+        """
+        columns = self.sample_columns if traced else rows.SAMPLE_COLUMNS
+        return rows.samples_of(read_shards(self.samples_path, columns, problem_ids=problem_ids))
+
+    def sampled(self) -> set[SampleKey]:
+        """Keys of the samples on disk, without reading any text."""
+        return keys_in(self.samples_path)
 
     def verdicts(self, verifier: str) -> list[Verdict]:
         """All verdicts of one verifier."""
@@ -114,7 +136,7 @@ class RunWriter:
     def __init__(
         self, path: Path, verifier: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._lock = _take_lock(path)
+        self._lock = take_lock(path)
         self.folder = RunFolder(path)
         self.verifier = verifier
         self.shard_seconds = SHARD_SECONDS
@@ -135,7 +157,7 @@ class RunWriter:
         """
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        with _take_lock(path):
+        with take_lock(path):
             if manifests.is_run(path):
                 have = manifests.read_manifest(path)
                 manifests.check_same_config(path, have.config, manifest.config)
@@ -198,13 +220,13 @@ class RunWriter:
     def sampled(self) -> set[SampleKey]:
         """Keys of the samples on disk; clears what an earlier kill left unfinished."""
         remove_replaced(self.folder.samples_path)
-        return _keys(self.folder.samples_path)
+        return keys_in(self.folder.samples_path)
 
     def unjudged(self) -> list[Sample]:
         """Samples on disk without a verdict: a kill between two files, or a new verifier."""
         verdicts = self.folder.verdicts_path(self.verifier)
         remove_replaced(verdicts)
-        missing = _keys(self.folder.samples_path) - _keys(verdicts)
+        missing = keys_in(self.folder.samples_path) - keys_in(verdicts)
         if not missing:
             return []
         return [s for s in self.folder.samples() if (s.problem_id, s.sample_no) in missing]
@@ -225,7 +247,8 @@ class RunWriter:
     def flush(self) -> None:
         """Close the open shard: samples first, so that a kill in between loses no sample."""
         if self._samples:
-            write_shard(rows.sample_table(self._samples), self.folder.samples_path)
+            table = rows.sample_table(self._samples, traced=self.folder.has_traces)
+            write_shard(table, self.folder.samples_path)
             self._samples = []
         self.add_verdicts(self._verdicts)
         self._verdicts = []
@@ -235,18 +258,23 @@ class RunWriter:
         """Join the shards into one per table, in the order of the problems."""
         self.flush()
         order = [problem.id for problem in self.folder.problems()]
-        compact(self.folder.samples_path, rows.SAMPLE_COLUMNS, order)
+        compact(self.folder.samples_path, self.folder.sample_columns, order)
         compact(self.folder.verdicts_path(self.verifier), rows.VERDICT_COLUMNS, order)
 
 
-def _keys(folder: Path) -> set[SampleKey]:
+def keys_in(folder: Path) -> set[SampleKey]:
     """Keys of the rows of a folder, without reading any text."""
     table = read_shards(folder, rows.KEY_COLUMNS)
     problem_ids, numbers = (table.column(name).to_pylist() for name in ("problem_id", "sample_no"))
     return set(zip(problem_ids, numbers, strict=True))
 
 
-def _take_lock(path: Path) -> IO[str]:
+def take_lock(path: Path) -> IO[str]:
+    """The right to write into a folder, until the handle is closed or the process ends.
+
+    Raises:
+        RunLocked: another process has it.
+    """
     with disk_errors(path):
         handle = (path / ".lock").open("w", encoding="utf-8")
     try:

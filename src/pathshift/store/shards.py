@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,7 @@ from pathshift.errors import DamagedShard, DuplicateSamples, StorageError
 from pathshift.records import digest
 
 _REPLACES = b"pathshift.replaces"
+_REWRITTEN = "rewritten-"
 
 
 @contextmanager
@@ -96,14 +98,23 @@ def _footer(path: Path) -> pa.Schema:
         raise _damaged(path, error) from error
 
 
-def read_shard(path: Path, schema: pa.Schema) -> pa.Table:
+def read_shard(
+    path: Path, schema: pa.Schema, *, problem_ids: Sequence[str] | None = None
+) -> pa.Table:
     """Rows of one shard with the columns of `schema`; other columns are passed over.
+
+    Args:
+        problem_ids: Rows of these problems only; None for all.
 
     Raises:
         DamagedShard: the file cannot be read to its end, or lacks a column.
     """
+    rows = None
+    if problem_ids is not None:
+        rows = pc.field("problem_id").isin(pa.array(problem_ids, pa.string()))
     try:
-        return pq.read_table(path, columns=schema.names).replace_schema_metadata().cast(schema)
+        table = pq.read_table(path, columns=schema.names, filters=rows)
+        return table.replace_schema_metadata().cast(schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, error) from error
 
@@ -116,14 +127,18 @@ def _damaged(path: Path, error: Exception) -> DamagedShard:
     )
 
 
-def read_shards(folder: Path, schema: pa.Schema) -> pa.Table:
-    """All live rows of a folder; an empty table if there are none.
+def read_shards(
+    folder: Path, schema: pa.Schema, *, problem_ids: Sequence[str] | None = None
+) -> pa.Table:
+    """All live rows of a folder, or those of some problems; an empty table if there are none.
 
     Raises:
         DamagedShard: as `read_shard`.
         DuplicateSamples: one sample id stands in two places.
     """
-    shards = [(path, read_shard(path, schema)) for path in live_shards(folder)]
+    shards = [
+        (path, read_shard(path, schema, problem_ids=problem_ids)) for path in live_shards(folder)
+    ]
     table = pa.concat_tables([schema.empty_table(), *(rows for _, rows in shards)])
     if pc.count_distinct(table.column("sample_id")).as_py() != len(table):
         raise _duplicate(shards)
@@ -154,6 +169,27 @@ def compact(folder: Path, schema: pa.Schema, order: Sequence[str]) -> None:
         ordered = keyed.sort_by([("place", "ascending"), ("sample_no", "ascending")])
         write_shard(ordered.drop_columns(["place"]), folder, replaces=shards)
     remove_replaced(folder)
+
+
+def rewrite_shards(table: pa.Table, folder: Path) -> None:
+    """Put these rows in place of all that a folder holds; a kill leaves the old rows or the new.
+
+    The rows may be fewer than before, and a shard of the same ids, so of the same name, may come
+    back later. So the list of what was replaced goes as soon as the files are gone: it would hide
+    the newcomer. A kill before that is made good by `finish_rewrite`.
+    """
+    names = json.dumps(sorted(old.name for old in live_shards(folder)))
+    path = folder / f"{_REWRITTEN}{uuid4().hex[:16]}.parquet"
+    write_table(table.replace_schema_metadata({_REPLACES: names}), path)
+    finish_rewrite(folder)
+
+
+def finish_rewrite(folder: Path) -> None:
+    """Delete what is replaced; to be called before a folder that was rewritten is added to."""
+    remove_replaced(folder)
+    for path in folder.glob(f"{_REWRITTEN}*.parquet"):
+        if _REPLACES in (_footer(path).metadata or {}):
+            write_table(pq.read_table(path).replace_schema_metadata(), path)
 
 
 def remove_replaced(folder: Path) -> None:

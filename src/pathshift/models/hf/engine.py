@@ -21,6 +21,7 @@ from pathshift.decoding.policy import Policy
 from pathshift.decoding.uniforms import uniforms
 from pathshift.decoding.warp import draw, warped
 from pathshift.models.hf.cache import buffer_cache, spread
+from pathshift.models.hf.scoring import entropy
 
 
 @dataclass(slots=True)
@@ -29,6 +30,9 @@ class Row:
 
     seed: int
     tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    sampling_logprobs: list[float] = field(default_factory=list)
+    entropies: list[float] = field(default_factory=list)
     logprob: float = 0.0
     sampling_logprob: float = 0.0
     finish_reason: str = ""
@@ -36,6 +40,8 @@ class Row:
     def take(self, token: int, logprob: float, sampling_logprob: float) -> None:
         """Append a drawn token with its two log-probabilities."""
         self.tokens.append(token)
+        self.logprobs.append(logprob)
+        self.sampling_logprobs.append(sampling_logprob)
         self.logprob += logprob
         self.sampling_logprob += sampling_logprob
 
@@ -44,67 +50,69 @@ Finished = Callable[[Sequence[int]], bool]
 """Whether a row's tokens end it: an end token, or a stop text."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """How rows are drawn: what is common to all passes."""
+
+    policy: Policy
+    ends: Finished
+    with_entropies: bool = False
+
+
 @torch.inference_mode()
 def sample_rows(
-    model: Any,
-    prompt_ids: Sequence[int],
-    seeds: Sequence[int],
-    policy: Policy,
-    *,
-    ends: Finished,
-    n_rows: int,
+    model: Any, prompt_ids: Sequence[int], seeds: Sequence[int], drawing: Drawing, *, n_rows: int
 ) -> list[Row]:
     """Draw one continuation a seed, `n_rows` in every pass; a last short pass is filled up."""
     rows = [Row(seed) for seed in seeds]
     for start in range(0, len(rows), n_rows):
         block = rows[start : start + n_rows]
         fill = [Row(block[0].seed) for _ in range(n_rows - len(block))]
-        _sample_block(model, prompt_ids, block + fill, policy, ends)
+        _Block(block + fill, drawing).sample(model, prompt_ids)
     return rows
 
 
-def _sample_block(
-    model: Any, prompt_ids: Sequence[int], rows: list[Row], policy: Policy, ends: Finished
-) -> None:
-    cache = buffer_cache(model.config.num_hidden_layers, len(prompt_ids) + policy.max_tokens)
-    ids = torch.tensor([prompt_ids], device=model.device)
-    logits_BV = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1]
-    spread(cache, len(rows))
-    logits_BV = logits_BV.expand(len(rows), -1)
-    for position in range(policy.max_tokens):
-        tokens_B = _take(logits_BV, rows, policy, position, ends)
-        if all(row.finish_reason for row in rows) or position + 1 == policy.max_tokens:
-            break
-        logits_BV = model(tokens_B[:, None], past_key_values=cache).logits[:, -1]
-    for row in rows:
-        row.finish_reason = row.finish_reason or "length"
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Rows that are drawn in the same passes."""
 
+    rows: list[Row]
+    drawing: Drawing
 
-def _take(
-    logits_BV: Tensor, rows: Sequence[Row], policy: Policy, position: int, ends: Finished
-) -> Tensor:
-    """Draw a token for every row; rows that have ended are computed on and not entered."""
-    probs_BV = warped(logits_BV, policy)
-    uniform_B = torch.from_numpy(uniforms([row.seed for row in rows], 0, position))
-    tokens_B = draw(probs_BV, uniform_B.to(probs_BV.device))
-    chosen_B1 = tokens_B[:, None]
-    logprob_B = logits_BV.float().log_softmax(-1).gather(-1, chosen_B1).squeeze(-1)
-    sampling_B = probs_BV.gather(-1, chosen_B1).squeeze(-1).log()
-    drawn = zip(rows, tokens_B.tolist(), logprob_B.tolist(), sampling_B.tolist(), strict=True)
-    for row, token, logprob, sampling_logprob in drawn:
-        if not row.finish_reason:
-            row.take(token, logprob, sampling_logprob)
-            row.finish_reason = "stop" if ends(row.tokens) else ""
-    return tokens_B
+    def sample(self, model: Any, prompt_ids: Sequence[int]) -> None:
+        """Draw every row to its end."""
+        most = self.drawing.policy.max_tokens
+        cache = buffer_cache(model.config.num_hidden_layers, len(prompt_ids) + most)
+        ids = torch.tensor([prompt_ids], device=model.device)
+        logits_BV = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1]
+        spread(cache, len(self.rows))
+        logits_BV = logits_BV.expand(len(self.rows), -1)
+        for position in range(most):
+            tokens_B = self._take(logits_BV, position)
+            if all(row.finish_reason for row in self.rows) or position + 1 == most:
+                break
+            logits_BV = model(tokens_B[:, None], past_key_values=cache).logits[:, -1]
+        for row in self.rows:
+            row.finish_reason = row.finish_reason or "length"
 
-
-@torch.inference_mode()
-def token_logprobs(
-    model: Any, prompt_ids: Sequence[int], continuation_ids: Sequence[int]
-) -> list[float]:
-    """Natural log-probability of each continuation token at temperature 1, softmax in fp32."""
-    ids = torch.tensor([[*prompt_ids, *continuation_ids]], device=model.device)
-    logits_TV = model(ids, logits_to_keep=len(continuation_ids) + 1).logits[0, :-1].float()
-    chosen_T1 = torch.tensor(continuation_ids, device=model.device)[:, None]
-    found: list[float] = logits_TV.log_softmax(-1).gather(-1, chosen_T1).squeeze(-1).tolist()
-    return found
+    def _take(self, logits_BV: Tensor, position: int) -> Tensor:
+        """Draw a token for every row; rows that have ended are computed on and not entered."""
+        probs_BV = warped(logits_BV, self.drawing.policy)
+        uniform_B = torch.from_numpy(uniforms([row.seed for row in self.rows], 0, position))
+        tokens_B = draw(probs_BV, uniform_B.to(probs_BV.device))
+        chosen_B1 = tokens_B[:, None]
+        logprobs_BV = logits_BV.float().log_softmax(-1)
+        logprob_B = logprobs_BV.gather(-1, chosen_B1).squeeze(-1)
+        sampling_B = probs_BV.gather(-1, chosen_B1).squeeze(-1).log()
+        if self.drawing.with_entropies:
+            for row, nats in zip(self.rows, entropy(logprobs_BV).tolist(), strict=True):
+                if not row.finish_reason:
+                    row.entropies.append(nats)
+        drawn = zip(
+            self.rows, tokens_B.tolist(), logprob_B.tolist(), sampling_B.tolist(), strict=True
+        )
+        for row, token, logprob, sampling_logprob in drawn:
+            if not row.finish_reason:
+                row.take(token, logprob, sampling_logprob)
+                row.finish_reason = "stop" if self.drawing.ends(row.tokens) else ""
+        return tokens_B

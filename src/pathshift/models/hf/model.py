@@ -6,6 +6,7 @@ Safetensors only (no pickle) and no code from the model's folder.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,17 @@ from transformers.utils import logging as transformers_logging
 
 from pathshift.decoding.policy import Policy
 from pathshift.errors import ConfigError, ModelError
-from pathshift.models.hf.engine import Row, sample_rows, token_logprobs
-from pathshift.models.protocol import Completion, Message, ModelInfo, Request
+from pathshift.models.hf.engine import Drawing, Row, sample_rows
+from pathshift.models.hf.scoring import TokenScores, score_rows
+from pathshift.models.protocol import (
+    Completion,
+    Continuation,
+    Message,
+    ModelInfo,
+    Request,
+    Scored,
+)
+from pathshift.records import TokenTrace
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _WHOLE_FILE_BYTES = 2**30
@@ -42,6 +52,7 @@ class HfModel:
             chat_template=tokenizer.chat_template,
             capabilities=frozenset({"deterministic", "token_ids", "score"}),
             details={
+                "tokenizer": _tokenizer_hash(tokenizer),
                 "dtype": str(network.dtype).removeprefix("torch."),
                 "device": str(network.device),
                 "parameters": network.num_parameters(),
@@ -73,15 +84,13 @@ class HfModel:
         if not ids or (room is not None and len(ids) + policy.max_tokens > room):
             detail = f"prompt of {len(ids)} tokens + {policy.max_tokens} exceeds context of {room}"
             return [Completion(text="", finish_reason="error", detail=detail)] * len(request.seeds)
-        rows = sample_rows(
-            self._network,
-            ids,
-            request.seeds,
-            policy,
+        drawing = Drawing(
+            policy=policy,
             ends=lambda tokens: self._ends(tokens, policy),
-            n_rows=self._n_rows,
+            with_entropies=request.with_trace,
         )
-        return [self._completion(row, policy) for row in rows]
+        rows = sample_rows(self._network, ids, request.seeds, drawing, n_rows=self._n_rows)
+        return [self._completion(row, policy, with_trace=request.with_trace) for row in rows]
 
     def _encode(self, text: str, *, is_chat: bool) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=not is_chat)
@@ -97,7 +106,7 @@ class HfModel:
         tail = self._tokenizer.decode(tokens[-(longest + _TAIL_TOKENS) :])
         return any(stop in tail for stop in policy.stop)
 
-    def _completion(self, row: Row, policy: Policy) -> Completion:
+    def _completion(self, row: Row, policy: Policy, *, with_trace: bool) -> Completion:
         text: str = self._tokenizer.decode(row.tokens, skip_special_tokens=True)
         cuts = [at for stop in policy.stop if (at := text.find(stop)) >= 0]
         return Completion(
@@ -107,6 +116,20 @@ class HfModel:
             finish_reason=row.finish_reason,
             logprob_sum=row.logprob,
             sampling_logprob_sum=row.sampling_logprob,
+            trace=self._trace(row) if with_trace else None,
+        )
+
+    def _trace(self, row: Row) -> TokenTrace:
+        scores = TokenScores(row.logprobs, row.sampling_logprobs, row.entropies)
+        return self._traced(row.tokens, scores)
+
+    def _traced(self, token_ids: Sequence[int], scores: TokenScores) -> TokenTrace:
+        return TokenTrace(
+            token_ids=tuple(token_ids),
+            pieces=tuple(self._tokenizer.batch_decode([[token] for token in token_ids])),
+            logprobs=tuple(scores.logprobs),
+            policy_logprobs=tuple(scores.policy_logprobs),
+            entropies=tuple(scores.entropies),
         )
 
     def score(self, prompt: str, continuation: str) -> list[float]:
@@ -115,7 +138,43 @@ class HfModel:
         continuation_ids = self._encode(continuation, is_chat=True)
         if not prompt_ids or not continuation_ids:
             raise ModelError("score needs a prompt and a continuation of at least one token each")
-        return token_logprobs(self._network, prompt_ids, continuation_ids)
+        (scored,) = score_rows(self._network, prompt_ids, [continuation_ids], Policy())
+        return scored.logprobs
+
+    def score_all(
+        self, prompt: str, continuations: Sequence[Continuation], policy: Policy, *, is_chat: bool
+    ) -> list[Scored]:
+        """Continuations of one prompt, token by token."""
+        prompt_ids = self._encode(prompt, is_chat=is_chat)
+        rows = [self._tokens_of(continuation) for continuation in continuations]
+        reasons = [self._unfit(prompt_ids, row) for row in rows]
+        fit = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
+        scores = iter(score_rows(self._network, prompt_ids, fit, policy) if fit else [])
+        return [
+            Scored(detail=reason) if reason else Scored(trace=self._traced(row, next(scores)))
+            for row, reason in zip(rows, reasons, strict=True)
+        ]
+
+    def _tokens_of(self, continuation: Continuation) -> list[int]:
+        if continuation.token_ids:
+            return list(continuation.token_ids)
+        if not continuation.text:
+            return []
+        end = self._tokenizer.eos_token_id
+        ended = [end] if continuation.is_ended and end is not None else []
+        return self._encode(continuation.text, is_chat=True) + ended
+
+    def _unfit(self, prompt_ids: Sequence[int], row: Sequence[int]) -> str:
+        """Why a continuation cannot be scored; empty if it can."""
+        room = getattr(self._network.config, "max_position_embeddings", None)
+        length = len(prompt_ids) + len(row)
+        if not prompt_ids or not row:
+            return "empty completion" if prompt_ids else "empty prompt"
+        if room is not None and length > room:
+            return f"{length} tokens exceed the context of {room}"
+        if max(row) >= self._network.config.vocab_size or min(row) < 0:
+            return "a token number the model does not have"
+        return ""
 
 
 def load_hf(
@@ -187,6 +246,13 @@ def _end_ids(network: Any, tokenizer: Any) -> frozenset[int]:
     ends = network.generation_config.eos_token_id
     ids = ends if isinstance(ends, list) else [ends]
     return frozenset(i for i in [*ids, tokenizer.eos_token_id] if i is not None)
+
+
+def _tokenizer_hash(tokenizer: Any) -> str:
+    """By which two models are known to number the same texts with the same tokens."""
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    text = fast.to_str() if fast is not None else json.dumps(sorted(tokenizer.get_vocab().items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _hash_of(network: Any, location: str) -> str:
