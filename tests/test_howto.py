@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tests.authoring.runs import write_run
 from tests.commands import pathshift
+
+from pathshift.records import Outcome
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "store" / "importers" / "data"
@@ -41,11 +44,22 @@ def lm_eval(folder: Path) -> None:
         shutil.copytree(DATA / "lm-eval" / side, folder / "results" / side)
 
 
+def review(folder: Path) -> None:
+    """Two runs with a right chain in thirty; nothing is marked between the two commands."""
+
+    def chain(i: int, number: int) -> tuple[str, Outcome]:
+        return f"{i} {number}", Outcome.WRONG if number else Outcome.CORRECT
+
+    for side in ("base", "tuned"):
+        write_run(folder / "runs" / side, chain, n=30)
+
+
 PAGES: dict[str, Callable[[Path], None]] = {
     "verl": verl,
     "trl": trl,
     "inspect": inspect,
     "lm-eval": lm_eval,
+    "review": review,
 }
 
 
@@ -56,7 +70,8 @@ def commands(page: str) -> list[list[str]]:
 
 
 def test_every_page_is_tried() -> None:
-    assert {p.stem for p in (ROOT / "docs").glob("howto-*.md")} == {f"howto-{p}" for p in PAGES}
+    pages = {p.stem.removeprefix("howto-") for p in (ROOT / "docs").glob("howto-*.md")}
+    assert pages == {*PAGES, "paths"}  # tests/cli/test_paths.py runs that one
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,12 +15,12 @@ from pathshift.records import CountTable
 from pathshift.stats.passk import FloatArray, IntArray
 
 _FACTS = ("model", "tool", "format", "task", "mode", "template_hash", "temperature", "top_p",
-          "top_k", "min_p", "max_tokens", "stop", "system", "verifier", "seed", "dtype",
+          "top_k", "min_p", "max_tokens", "stop", "system", "verifier", "judge", "seed", "dtype",
           "note")  # fmt: skip
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?([bBmM])(?![A-Za-z0-9])")
 """A model's size as names have it: 1.5B, 135M."""
 _ALERT_SHARE = 0.05
-_MUST_MATCH = ("task", "template_hash", "max_tokens", "stop", "system", "verifier")
+_MUST_MATCH = ("task", "template_hash", "max_tokens", "stop", "system", "verifier", "judge")
 
 
 def outcomes_of(pair: Pair) -> dict[str, dict[str, int | None]]:

@@ -12,6 +12,7 @@ from pathshift.errors import DamagedShard, DuplicateSamples, RunError
 from pathshift.records import CountTable, ProblemCount
 from pathshift.store import rows
 from pathshift.store.identity import core_hashes
+from pathshift.store.judgements import HUMAN, PREFIX, read_judge
 from pathshift.store.run import RunFolder
 from pathshift.store.shards import live_shards, read_shards
 
@@ -62,7 +63,7 @@ def run_counts(path: Path, *, verifier: str | None = None) -> CountTable:
         known = ", ".join(folder.verifiers()) or "none"
         raise RunError(
             f"{path} has no verdicts of verifier {name} (it has: {known}); "
-            f"run `pathshift verify {path} --verifier {name}`"
+            f"{_way_to_verdicts(path, name)}"
         )
     found = {row[0]: row[1:] for row in _query(folder, samples, verdicts)}
     _check(folder, name, found)
@@ -77,6 +78,9 @@ def run_counts(path: Path, *, verifier: str | None = None) -> CountTable:
         for p, core in zip(problems, core_hashes([p.question for p in problems]), strict=True)
     )  # fmt: skip
     settings = {**folder.manifest.config, "verifier": name, **folder.manifest.environment}
+    judge = read_judge(folder.verdicts_path(name))
+    if judge is not None:
+        settings["judge"] = judge.told
     if stopping is not None:
         settings["stopping"] = {**stopping, "cap": folder.manifest.n}
     return CountTable(name=str(path), counts=counts, settings=settings)
@@ -107,5 +111,17 @@ def _check(folder: RunFolder, verifier: str, found: dict[str, tuple[Any, ...]]) 
     if unjudged:
         raise RunError(
             f"{folder.path} has {unjudged} samples that verifier {verifier} has not judged; "
-            f"run `pathshift verify {folder.path} --verifier {verifier}`"
+            f"{_way_to_verdicts(folder.path, verifier)}"
         )
+
+
+def _way_to_verdicts(run: Path, verifier: str) -> str:
+    """What brings the missing verdicts."""
+    if verifier == HUMAN:
+        return (
+            "a person marks a sheet of chains, not every sample, so these marks tell no pass@k; "
+            "`pathshift review --take` counts them"
+        )
+    if verifier.startswith(PREFIX):
+        return f"run `pathshift judge {run}` with this judge until it has seen every chain"
+    return f"run `pathshift verify {run} --verifier {verifier}`"
