@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pathshift.cli.envelope_lines import BaseFlag, TunedFlag
 from pathshift.cli.log_flags import (
     ColumnFlag,
     DuplicatesFlag,
@@ -73,6 +74,8 @@ def compare(
     common: Annotated[
         bool, typer.Option("--common", help="Compare the problems that both have.")
     ] = False,
+    more_base: BaseFlag = None,
+    more_tuned: TunedFlag = None,
     form: FormatFlag = None,
     score: ScoreFlag = None,
     threshold: ThresholdFlag = None,
@@ -96,13 +99,14 @@ def compare(
     """
     from pathshift.analysis.comparison import compare as run_comparison
     from pathshift.cli import summary
+    from pathshift.cli.envelope_lines import fairness
     from pathshift.cli.report_file import write
 
     words = _checked(fail_on or [])
     speaker = Speaker(json, quiet=quiet)
     found = _retested(base, tuned, speaker, up_to, level, floor, seed) if retest else None
     source = source_of(form, score, threshold, column, verifier, duplicates)
-    sides: dict[Side, _Given] = {"base": _side(base, source), "tuned": _side(tuned, source)}
+    sides: dict[Side, _Given] = {"base": read_side(base, source), "tuned": read_side(tuned, source)}
     result = run_comparison(
         sides["base"][0], sides["tuned"][0], k=tuple(k) if k else None, level=level,
         band="strict" if strict else band,
@@ -111,13 +115,18 @@ def compare(
     )  # fmt: skip
     for line in summary.lines(result):
         speaker.say(line)
+    fair = fairness(
+        result, {"base": (base, sides["base"]), "tuned": (tuned, sides["tuned"])},
+        {"base": more_base or [], "tuned": more_tuned or []}, source, speaker,
+        common=common, level=level, replicates=replicates, seed=seed, floor=floor,
+    )  # fmt: skip
     if report is not None:
         sources = {side: read for side, (_, read) in sides.items() if read is not None}
         write(result, report, sources=sources, scale=str(result.settings["scale"]))
         speaker.say(f"report: {report}")
     else:
         speaker.advise(f"next: pathshift compare {base} {tuned} --report report.html")
-    speaker.result(result.to_dict() | ({} if found is None else {"retest": found.to_dict()}))
+    speaker.result(result.to_dict() | fair | ({} if found is None else {"retest": found.to_dict()}))
     if any(word in result.verdict.word.split("_then_") for word in words):
         raise typer.Exit(1)
 
@@ -139,7 +148,7 @@ def _retested(
     return found
 
 
-def _side(path: Path, source: Source) -> _Given:
+def read_side(path: Path, source: Source) -> _Given:
     """One side's counts, and where its samples are; counts alone have none."""
     from pathshift.analysis.drilldown import run_samples
     from pathshift.rollout.ingest import judged_table, log_samples, open_source
