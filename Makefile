@@ -3,7 +3,8 @@
 # make check  format, lint, types, import layers
 # make test-tools   exports, read by the tools they are for in an environment of their own
 # make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
-# make bench, study-interval, study-band, study-two-points, study-watch, study-stopping, study-retest, study-prediction
+# make bench, study-interval, study-band, study-two-points, study-watch, study-stopping, study-retest,
+#             study-prediction, study-reach, study-envelope
 #             where the numbers in docs/log.md come from
 #
 # On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
@@ -20,7 +21,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction format clean
+.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction study-reach study-envelope format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -85,6 +86,12 @@ study-retest: $(VENV)/dev.stamp
 study-prediction: $(VENV)/dev.stamp
 	$(BIN)/python studies/prediction.py
 
+study-reach: $(VENV)/dev.stamp
+	$(BIN)/python studies/reach.py
+
+study-envelope: $(VENV)/dev.stamp
+	$(BIN)/python studies/envelope_coverage.py
+
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -104,7 +111,7 @@ $(VENV)/hf.stamp: $(VENV)/core.stamp
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/hf.stamp
-	@$(INSTALL) --editable '.[hf,math,train,dev]'
+	@$(INSTALL) --editable '.[hf,math,train,api,dev]'
 	@touch $@
 
 $(TOOLS)/tools.stamp: tests/tools/requirements.txt
