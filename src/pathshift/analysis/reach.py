@@ -35,7 +35,6 @@ from pathshift.analysis.scored import (
     BoolArray,
     Bootstrapping,
     ScoredRun,
-    has_policy,
     matched,
     need_scores,
     part_of,
@@ -49,6 +48,7 @@ from pathshift.stats.certainty import false_discovery
 from pathshift.stats.passk import FloatArray
 from pathshift.stats.quantiles import Estimate
 from pathshift.store.run import RunFolder
+from pathshift.store.scores import has_policy
 
 FACTORS = tuple(4**i for i in range(11))
 """The N of the profile and the k of all other curves: 1 to about a million."""

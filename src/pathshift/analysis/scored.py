@@ -24,12 +24,11 @@ from pathshift.stats.passk import FloatArray, IntArray
 from pathshift.store import rows
 from pathshift.store.counts import run_counts
 from pathshift.store.run import RunFolder
-from pathshift.store.scores import Scorer, own_scores, read_scores, scorers
+from pathshift.store.scores import Scorer, own_scores, read_scores, scorer_like, scorers
 from pathshift.store.shards import live_shards, read_shard, read_shards
 
 BoolArray = npt.NDArray[np.bool_]
 
-POLICY = ("temperature", "top_k", "top_p", "min_p")
 _SAMPLE_FIELDS = ("sample_id", "problem_id", "sample_no", "text", "n_tokens", "finish_reason",
                   "logprob_sum", "sampling_logprob_sum")  # fmt: skip
 _SAMPLES = pa.schema([rows.SAMPLE_COLUMNS.field(name) for name in _SAMPLE_FIELDS])
@@ -138,19 +137,6 @@ def matched(base: Path, tuned: Path, *, verifier: str | None = None, common: boo
     return pair_up(tables[0], tables[1], common=common)
 
 
-def scorer_like(run: Path, other: Path) -> Scorer | None:
-    """Who scored `run` with the weights of the run `other`; one with its policy before the rest."""
-    config = RunFolder(other).manifest.config
-    found = [s for s in scorers(run) if s.weights_hash == config.get("weights_hash")]
-    alike = [s for s in found if has_policy(s, config)]
-    return next(iter([*alike, *found]), None)
-
-
-def has_policy(scorer: Scorer, config: Mapping[str, Any]) -> bool:
-    """Whether the scorer's policy is the one in a run's configuration."""
-    return all(scorer.policy.get(name) == config.get(name) for name in POLICY)
-
-
 def need_scores(run: Path, other: Path) -> RunError:
     """What to tell a user whose run the other run's model has not scored."""
     return RunError(
@@ -177,7 +163,7 @@ def scored_run(
     folder = RunFolder(run)
     table = _samples(folder, ids)
     columns = _own_columns(folder, table, ids, verifier)
-    scorer = None if other is None else scorer_like(run, other)
+    scorer = None if other is None else scorer_like(run, other, any_policy=True)
     ours = _own_table(run) if _needs_own_table(columns) or scorer is not None else None
     if ours is not None:
         _fill_own(columns, _values(ours, table))

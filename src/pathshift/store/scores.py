@@ -86,14 +86,25 @@ def scorer_of(run: Path, weights_hash: str) -> Scorer | None:
     return next((s for s in scorers(run) if s.weights_hash == weights_hash), None)
 
 
-def scorer_like(run: Path, other: Path) -> Scorer | None:
-    """Who scored `run` with the weights and under the policy of `other`; None if nobody did."""
+def has_policy(scorer: Scorer, config: Mapping[str, Any]) -> bool:
+    """Whether the scorer's policy is the one of a run's configuration."""
+    return policy_stated(scorer.policy) == policy_stated(config)
+
+
+def scorer_like(run: Path, other: Path, *, any_policy: bool = False) -> Scorer | None:
+    """Who scored `run` with the weights of the run `other`; None if nobody did.
+
+    One that stores every token comes before one that stores sums.
+
+    Args:
+        any_policy: Take one with another policy than `other`'s where there is no better.
+    """
     config = RunFolder(other).manifest.config
-    policy = policy_stated(config)
-    for scorer in scorers(run):
-        if scorer.weights_hash == config.get("weights_hash") and dict(scorer.policy) == policy:
-            return scorer
-    return None
+    found = [s for s in scorers(run) if s.weights_hash == config.get("weights_hash")]
+    if not any_policy:
+        found = [scorer for scorer in found if has_policy(scorer, config)]
+    best = sorted(found, key=lambda s: (not has_policy(s, config), not s.has_traces, s.name))
+    return best[0] if best else None
 
 
 def read_scores(
