@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.commands import pathshift
+from tests.report.reading import elements, words
+
+from pathshift.report.formats import MINUS
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,26 @@ def test_what_is_no_grid_ends_in_one_line(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_report_says_what_the_lines_say(runs: dict[str, Path], tmp_path: Path) -> None:
+    report, out = tmp_path / "report.html", tmp_path / "result.json"
+    done = pathshift(
+        "compare", runs["base0.7"], runs["tuned0.7"], "--base", runs["base1.3"],
+        "--tuned", runs["tuned1.3"], "--replicates", 500, "--report", report, "--json", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    page = report.read_text(encoding="utf-8")
+    ids = [e.attributes.get("id") for e in elements(page, "section")]
+    assert [name for name in ids if name in ("best", "tokens", "entropy", "hygiene")] == [
+        "best", "tokens", "entropy", "hygiene",
+    ]  # fmt: skip
+    envelope = json.loads(out.read_text(encoding="utf-8"))["envelope"]
+    text = words(page).replace(MINUS, "-")
+    assert envelope["verdict"]["sentence"] in text
+    for way in (envelope["fair"], envelope["other_problems"], envelope["by_setting"]["T=1.3"]):
+        assert f"{way['difference'][0]:+.3f} [{way['low'][0]:+.3f}," in text
+    assert f"tuned model at T = {envelope['entropy']['temperature']:.2f}" in text
 
 
 def test_a_plain_comparison_gets_no_envelope_and_keeps_its_lines(runs: dict[str, Path]) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.report.chromium import Browser
-from tests.report.comparisons import VARIANTS
+from tests.report.comparisons import VARIANTS, made_up
+from tests.report.fairness import everything, one_sample
 from tests.report.reading import elements
 
 from pathshift.analysis.result import SampleView
@@ -15,7 +16,9 @@ from pathshift.report.render import write_report
 
 pytestmark = pytest.mark.browser
 
-CHARTS = dict.fromkeys(VARIANTS, 5) | {"one_k": 2, "beyond_the_base": 4}
+BESIDE = {"best_settings": everything, "best_of_one_k": one_sample}
+CHARTS = dict.fromkeys([*VARIANTS, *BESIDE], 5) | {"one_k": 2, "beyond_the_base": 4}
+CHARTS["best_settings"] += 4
 PHONE = 390
 FRAME = """<!DOCTYPE html><body style="margin:0">
 <iframe src="report.html" style="width:{width}px;height:4000px;border:0"></iframe>
@@ -40,12 +43,14 @@ def written(variant: str, folder: Path) -> Path:
             text="</pre><script>alert(1)</script><img src=x onerror=alert(1)>" + "x" * 5000,
         )
     ]
-    page = build_page(VARIANTS[variant](), title="A title", scale="toy", samples=samples)
+    result = VARIANTS[variant]() if variant in VARIANTS else made_up("gain_then_loss")
+    fair = BESIDE[variant]() if variant in BESIDE else None
+    page = build_page(result, title="A title", scale="toy", samples=samples, fair=fair)
     write_report(page, folder / "report.html")
     return folder / "report.html"
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", CHARTS)
 def test_every_chart_is_drawn_without_a_complaint(
     variant: str, browser: Browser, tmp_path: Path
 ) -> None:
@@ -58,7 +63,7 @@ def test_every_chart_is_drawn_without_a_complaint(
     assert "could not be drawn" not in elements(seen.document, "main")[0].text
 
 
-@pytest.mark.parametrize("variant", ["one_k", "undecided", "all_extras", "many_problems"])
+@pytest.mark.parametrize("variant", ["one_k", "undecided", "all_extras", "many_problems", *BESIDE])
 def test_page_fits_a_phone(variant: str, browser: Browser, tmp_path: Path) -> None:
     written(variant, tmp_path)
     frame = tmp_path / "frame.html"

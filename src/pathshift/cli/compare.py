@@ -122,11 +122,12 @@ def compare(
     )  # fmt: skip
     if report is not None:
         sources = {side: read for side, (_, read) in sides.items() if read is not None}
-        write(result, report, sources=sources, scale=str(result.settings["scale"]))
+        write(result, report, sources=sources, scale=str(result.settings["scale"]), fair=fair)
         speaker.say(f"report: {report}")
     else:
         speaker.advise(f"next: pathshift compare {base} {tuned} --report report.html")
-    speaker.result(result.to_dict() | fair | ({} if found is None else {"retest": found.to_dict()}))
+    again = {} if found is None else {"retest": found.to_dict()}
+    speaker.result(result.to_dict() | fair.to_dict() | again)
     if any(word in result.verdict.word.split("_then_") for word in words):
         raise typer.Exit(1)
 

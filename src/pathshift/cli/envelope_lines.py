@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathshift.analysis.entropy_match import EntropyMatch
     from pathshift.analysis.envelope import Envelope
     from pathshift.analysis.fair_grid import SettingRun
+    from pathshift.analysis.fairness import Fairness
     from pathshift.analysis.hygiene import EndsOfSide, Hygiene, Rate
     from pathshift.analysis.paired_rows import Curves
     from pathshift.analysis.result import Comparison, Range
@@ -50,27 +51,29 @@ def fairness(
     source: Source,
     speaker: Speaker,
     **options: Any,
-) -> dict[str, Any]:
-    """Tell the hygiene, and with further runs the envelopes; return both for --json.
+) -> Fairness:
+    """Tell the hygiene, and with further runs the envelopes; return what was told.
 
     Args:
         given: The two runs that were compared: where they are, and what was read of them.
         more: Further runs of each side.
         **options: common, level, replicates, seed and floor, as `fair_envelope` takes them.
     """
+    from pathshift.analysis.fairness import Fairness
+
     draws = {side: _draws(path, read, source, every=any(more.values()))
              for side, (path, read) in given.items()}  # fmt: skip
-    found: dict[str, Any] = {}
     clean = _hygiene(result, {side: read[0] for side, (_, read) in given.items()}, draws,
                      common=bool(options.get("common")))  # fmt: skip
     if clean is not None:
-        found["hygiene"] = clean.to_dict()
         for line in hygiene_lines(clean, all_of_it=any(more.values())):
             speaker.say(line)
-    if any(more.values()):
-        runs = _runs(given, more, draws, source)
-        found |= _ladder(runs, speaker, options) or _envelope(runs, speaker, options)
-    return found
+    if not any(more.values()):
+        return Fairness(hygiene=clean)
+    runs = _runs(given, more, draws, source)
+    match = _ladder(runs, speaker, options)
+    envelope = _envelope(runs, speaker, options) if match is None else None
+    return Fairness(hygiene=clean, envelope=envelope, entropy=match)
 
 
 def _hygiene(
@@ -99,30 +102,30 @@ def _runs(
 
 def _ladder(
     runs: Mapping[Side, Sequence[SettingRun]], speaker: Speaker, options: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> EntropyMatch | None:
     """Without further runs of the base: the tuned model at the base's entropy, if it is known."""
     from pathshift.analysis.envelope import equal_entropy
 
     if len(runs["base"]) > 1:
-        return {}
+        return None
     match = equal_entropy(runs["base"][0], runs["tuned"], **options)
     if match is None:
-        return {}
+        return None
     for line in ["", *entropy_lines(match)]:
         speaker.say(line)
     speaker.say("no fair envelope: it needs the base under the same settings (--base RUN)")
-    return {"entropy": match.to_dict()}
+    return match
 
 
 def _envelope(
     runs: Mapping[Side, Sequence[SettingRun]], speaker: Speaker, options: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Envelope:
     from pathshift.analysis.envelope import fair_envelope
 
     envelope = fair_envelope(runs["base"], runs["tuned"], **options)
     for line in ["", *envelope_lines(envelope)]:
         speaker.say(line)
-    return {"envelope": envelope.to_dict()}
+    return envelope
 
 
 def _run(path: Path, source: Source) -> SettingRun:

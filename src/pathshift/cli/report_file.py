@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathshift.analysis.drilldown import SampleSource, Side
+    from pathshift.analysis.fairness import Fairness
     from pathshift.analysis.result import Comparison
 
 
@@ -18,12 +19,14 @@ def write(
     *,
     sources: Mapping[Side, SampleSource],
     scale: str,
+    fair: Fairness | None = None,
 ) -> None:
     """Build the page, with samples of the sides that have any, and write it.
 
     Args:
         sources: Where the samples are.
         scale: Badge of the data's scale: "re-analysis", "135M", "toy".
+        fair: Hygiene and the comparison at each side's best setting.
     """
     from pathshift.analysis.drilldown import shown_samples
     from pathshift.report.page import build_page
@@ -35,5 +38,6 @@ def write(
         scale=scale,
         command=" ".join(["pathshift", *sys.argv[1:]]),
         samples=shown_samples(result, sources),
+        fair=fair,
     )
     write_report(page, path)

@@ -49,7 +49,7 @@ def curves(result: Comparison) -> Spec:
     dashes = alt.Scale(domain=names, range=[[1, 0], [1, 0], DASHED])
     color = alt.Color("curve:N", scale=shades, legend=alt.Legend(symbolType="stroke"))
     dash = alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend(symbolType="stroke"))
-    chart = alt.Chart(inline(rows.long_rows(wide))).encode(x=_k_axis(result.k), color=color)
+    chart = alt.Chart(inline(rows.long_rows(wide))).encode(x=k_axis(result.k), color=color)
     # Lines and bands, not bars: an axis that starts near the lowest of them tells more.
     near = alt.Scale(zero=False)
     low, value = (alt.Y(f"{field}:Q", title="pass@k", scale=near) for field in ("low", "value"))
@@ -57,13 +57,13 @@ def curves(result: Comparison) -> Spec:
     line = chart.mark_line(strokeWidth=2.5).encode(y=value, strokeDash=dash)
     floor = () if result.floor is None else ("floor",)
     fields = ("base", "base_low", "base_high", "tuned", "tuned_low", "tuned_high", *floor)
-    return finish([band, line, _hover(wide, _k_axis(result.k), fields)], height=330)
+    return finish([band, line, hover(wide, k_axis(result.k), fields)], height=330)
 
 
 def difference(result: Comparison) -> Spec:
     """Tuned minus base with its band, the zero line, and the certified ranges shaded."""
     wide, title = rows.curve_rows(result), "difference in pass@k"
-    chart = alt.Chart(inline(wide)).encode(x=_k_axis(result.k))
+    chart = alt.Chart(inline(wide)).encode(x=k_axis(result.k))
     band = chart.mark_area(opacity=BAND, color=palette.INK).encode(
         y=alt.Y("low:Q", title=title), y2="high:Q"
     )
@@ -72,11 +72,12 @@ def difference(result: Comparison) -> Spec:
     )
     zero = alt.Chart(inline([{"zero": 0}])).mark_rule(color=palette.INK, strokeDash=DASHED)
     layers = [band, zero.encode(y=alt.Y("zero:Q", title=title)), line]
-    hover = _hover(wide, _k_axis(result.k), ("difference", "low", "high"))
-    return finish([*_certified(result), *layers, hover], height=250)
+    stripes = hover(wide, k_axis(result.k), ("difference", "low", "high"))
+    return finish([*certified(result, k_axis(result.k)), *layers, stripes], height=250)
 
 
-def _certified(result: Comparison) -> list[alt.Chart]:
+def certified(result: rows.Certified, x: alt.X) -> list[alt.Chart]:
+    """The certified ranges shaded from top to bottom; none where nothing is certified."""
     found = rows.certified_rows(result)
     if not found:
         return []
@@ -84,7 +85,7 @@ def _certified(result: Comparison) -> list[alt.Chart]:
     present = [kind for kind in shades if any(row["kind"] == kind for row in found)]
     kinds = alt.Scale(domain=present, range=[shades[kind] for kind in present])
     shaded = alt.Chart(inline(found)).mark_rect(opacity=0.2)
-    x = _k_axis(result.k).copy()
+    x = x.copy()
     x.shorthand = "start:Q"
     return [shaded.encode(x=x, x2="end:Q", color=alt.Color("kind:N", scale=kinds))]
 
@@ -101,7 +102,7 @@ def amplification(result: Comparison) -> Spec | None:
     y_scale = alt.Scale(type="log", base=2, domain=ends, nice=False)
     y_axis = alt.Axis(values=_powers(*ends), labelOverlap=True, format=".6~g")
     title = "base samples of equal worth"
-    x = _k_axis(result.k, "k tuned samples")
+    x = k_axis(result.k, "k tuned samples")
     y = alt.Y("base_k:Q", scale=y_scale, axis=y_axis, title=title)
     low = alt.Y("low:Q", scale=y_scale, axis=y_axis, title=title)
     chart = alt.Chart(inline(found)).encode(x=x)
@@ -114,8 +115,8 @@ def amplification(result: Comparison) -> Spec | None:
         alt.Tooltip("base_k:Q", format=".2f", title="base samples"),
         alt.Tooltip("interval:N"),
     ]
-    hover = _stripes(found, x, tips)
-    return finish([band, equal.encode(x=x, y=y), line, hover], height=300)
+    layers = [band, equal.encode(x=x, y=y), line, _stripes(found, x, tips)]
+    return finish(layers, height=300)
 
 
 def histogram(result: Comparison) -> Spec:
@@ -187,7 +188,8 @@ def inline(values: list[Row]) -> alt.InlineData:
     return alt.InlineData(values=values)
 
 
-def _k_axis(k: list[int], title: str = "k (samples per problem)") -> alt.X:
+def k_axis(k: list[int], title: str = "k (samples per problem)") -> alt.X:
+    """The field `k` on a log axis from the first to the last."""
     return alt.X(
         "k:Q",
         title=title,
@@ -212,8 +214,9 @@ def _powers(low: float, high: float) -> list[float]:
     return ticks if ticks and high / ticks[-1] < 1.4 else [*ticks, high]
 
 
-def _hover(found: list[Row], x: alt.X, fields: Sequence[str]) -> alt.Chart:
-    tips = [alt.Tooltip("k:Q", format="d")]
+def hover(found: list[Row], x: alt.X, fields: Sequence[str], k: str = "k") -> alt.Chart:
+    """The numbers of each row as a tooltip; `k` is what its axis counts."""
+    tips = [alt.Tooltip("k:Q", format=",d", title=k)]
     tips += [
         alt.Tooltip(f"{name}:Q", format=".3f", title=name.replace("_", " ")) for name in fields
     ]

@@ -132,6 +132,15 @@ def percent(value: object) -> str:
     return f"{100 * value:g}%"
 
 
+def share(value: float | None) -> str:
+    """A measured share in percent with one digit after the point.
+
+    >>> share(0.128), share(None)
+    ('12.8%', 'undefined')
+    """
+    return UNDEFINED if not is_number(value) else f"{value:.1%}"
+
+
 def is_number(value: float | None) -> TypeGuard[float]:
     """Whether there is a finite number to show."""
     return value is not None and math.isfinite(value)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from pathshift.analysis.fairness import Fairness
 from pathshift.analysis.result import Amplification, Comparison, SampleView, WouldDecide
 from pathshift.report import charts, tables
+from pathshift.report.fair import FairPart, fair_part
 from pathshift.report.formats import (
     counted,
     interval,
@@ -25,19 +26,13 @@ from pathshift.report.formats import (
 )
 from pathshift.report.grid import Grid, problem_grid
 from pathshift.report.outlook import beyond_section, decide_section
+from pathshift.report.parts import WORD_LABELS, Figure
 from pathshift.report.reliability import guessing_section, reliability_section
 from pathshift.report.samples import DrillDown, drill_down, visible
 from pathshift.report.tables import CellTable, Section, Table
 
-__all__ = ["Figure", "KeyNumber", "Page", "build_page"]
+__all__ = ["WORD_LABELS", "Figure", "KeyNumber", "Page", "build_page"]
 
-WORD_LABELS = {
-    "gain": "gain",
-    "loss": "loss",
-    "gain_then_loss": "gain, then loss",
-    "loss_then_gain": "loss, then gain",
-    "undecided": "undecided",
-}
 ONE_K = "There is one k only, so there is no curve to draw; the number stands above."
 
 
@@ -51,18 +46,6 @@ class KeyNumber:
     unit: str = ""
     base: str = ""
     tuned: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A chart with its texts; without a specification `instead` says why there is none."""
-
-    id: str
-    title: str
-    caption: str
-    label: str
-    spec: Mapping[str, Any] | None
-    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +63,7 @@ class Page:
     figures: Mapping[str, Figure]
     by_k: Table
     decide: Section | None
+    fair: FairPart
     beyond: Section | None
     cells: CellTable
     certainty: Table | None
@@ -104,6 +88,7 @@ def build_page(
     scale: str,
     command: str = "",
     samples: Sequence[SampleView] = (),
+    fair: Fairness | None = None,
 ) -> Page:
     """The page of a comparison.
 
@@ -111,11 +96,12 @@ def build_page(
         scale: Badge that says what the data are worth: "toy", "135M", "re-analysis".
         command: The command line that made it, for the footer.
         samples: Real samples to look at, best first; a bounded number is shown.
+        fair: Hygiene and the comparison at each side's best setting.
     """
-    verdict = comparison.verdict
+    verdict, beside = comparison.verdict, fair_part(fair)
     figures = (
         _curves(comparison), _difference(comparison), _amplification(comparison),
-        _histogram(comparison), _scatter(comparison),
+        _histogram(comparison), _scatter(comparison), *beside.figures,
     )  # fmt: skip
     return Page(
         title=visible(title),
@@ -129,6 +115,7 @@ def build_page(
         figures={figure.id: figure for figure in figures},
         by_k=tables.by_k(comparison),
         decide=decide_section(comparison),
+        fair=beside,
         beyond=beyond_section(comparison.beyond),
         cells=tables.cell_table(comparison.cells, comparison.null),
         certainty=tables.certainty_table(comparison.certainty),

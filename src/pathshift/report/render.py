@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from pathshift.errors import StorageError
 from pathshift.report import bundle
-from pathshift.report.page import Figure
+from pathshift.report.parts import Figure
 
 # `<` and `>` so that no text can end the element, `&` so that no parser can read an entity.
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}

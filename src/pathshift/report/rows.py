@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,25 @@ MOST_IDS = 6
 """Problem ids named in the tooltip of one point of the scatter plot."""
 ID_LENGTH = 60
 DIGITS = 6
+
+
+class Certified(Protocol):
+    """Anything with certified ranges on one axis."""
+
+    @property
+    def k(self) -> list[int]:
+        """The axis."""
+        ...
+
+    @property
+    def gain_certified(self) -> list[Range]:
+        """Where the tuned model is certain to be ahead."""
+        ...
+
+    @property
+    def loss_certified(self) -> list[Range]:
+        """Where it is certain to be behind."""
+        ...
 
 
 def drawn(k: Sequence[int]) -> list[int]:
@@ -124,7 +143,7 @@ def solved_by(c_base: int, c_tuned: int) -> str:
     return "tuned only" if c_tuned else "neither"
 
 
-def certified_rows(result: Comparison) -> list[Row]:
+def certified_rows(result: Certified) -> list[Row]:
     """The certified ranges of k as stretches of the log axis, `start` to `end`."""
     kinds = (("gain certified", result.gain_certified), ("loss certified", result.loss_certified))
     return [
