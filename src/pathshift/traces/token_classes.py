@@ -55,12 +55,12 @@ _PARTS = re.compile(
 _GROUPS = {name: CLASSES.index(name) for name in ("formatting", "number", "operator")}
 _HUM = re.compile(r"hm{2,}")
 _SPACE = r"[ \t$(){}\\]{0,6}"
-_OPERAND = r"[0-9]++(?:[.,][0-9]++)*+"
+_OPERAND = r"[0-9]+(?:[.,][0-9]+)*"
 _SIGN = (
     r"(?:[+*/^×÷·⋅−-]|\\(?:times|cdot|div|ast)(?![A-Za-z])"
     r"|times|plus|minus|divided by|multiplied by)"
 )
-# Possessive, and begun only where a number begins: linear in the text, whatever it holds.
+# Begun only where a number begins, and a number reads in one way only: linear in the text.
 _FIRST_OPERATION = re.compile(
     rf"(?<![0-9])(?<![0-9][.,]){_OPERAND}{_SPACE}{_SIGN}{_SPACE}{_OPERAND}", re.IGNORECASE
 )
