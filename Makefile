@@ -61,6 +61,7 @@ bench: $(VENV)/dev.stamp $(TOOLS)/tools.stamp
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/importers.py
 	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python benchmarks/paths_chain.py
 	$(BIN)/python benchmarks/band.py $(TOOLS)/bin/python
 
 study-interval: $(VENV)/dev.stamp
