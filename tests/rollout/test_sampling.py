@@ -293,3 +293,29 @@ def test_examples_in_the_templates_are_right() -> None:
         assert str(question) == answer
         assert f"Answer: {answer}\n" in TASKS["arithmetic"].template.completion
     assert f"Answer: z{'abcd'[::-1]}\n" in TASKS["compose"].template.completion
+
+
+@dataclass
+class Interrupted(Watched):
+    """Stops after some calls, as Ctrl-C would."""
+
+    most: int = 6
+
+    def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
+        if len(self.asked) >= self.most:
+            raise KeyboardInterrupt
+        return super().generate(requests, policy)
+
+
+def test_samples_of_a_shard_that_was_moved_away_are_drawn_and_judged_anew(tmp_path: Path) -> None:
+    """What the message about a damaged shard tells the user to do."""
+    plan, run, whole = plan_of(), tmp_path / "run", tmp_path / "whole"
+    with pytest.raises(KeyboardInterrupt):
+        draw_samples(plan, Interrupted(FakeModel(name="base")), run, shard_seconds=0)
+    shards = sorted((run / "samples").glob("*.parquet"))
+    assert len(shards) == 6
+    shards[2].rename(tmp_path / "damaged.parquet")
+    draw_samples(plan, FakeModel(name="base"), run)
+    draw_samples(plan, FakeModel(name="base"), whole)
+    assert RunFolder(run).samples() == RunFolder(whole).samples()
+    assert run_counts(run).counts == run_counts(whole).counts

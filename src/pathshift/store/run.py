@@ -26,8 +26,10 @@ from pathshift.store import rows
 from pathshift.store.shards import (
     compact,
     disk_errors,
+    finish_rewrite,
     read_shards,
     remove_replaced,
+    rewrite_shards,
     write_shard,
     write_table,
 )
@@ -223,10 +225,19 @@ class RunWriter:
         return keys_in(self.folder.samples_path)
 
     def unjudged(self) -> list[Sample]:
-        """Samples on disk without a verdict: a kill between two files, or a new verifier."""
+        """Samples on disk without a verdict: a kill between two files, or a new verifier.
+
+        Verdicts whose samples are gone (a damaged shard was moved away) are dropped here: those
+        samples are to be drawn and judged anew.
+        """
         verdicts = self.folder.verdicts_path(self.verifier)
-        remove_replaced(verdicts)
-        missing = keys_in(self.folder.samples_path) - keys_in(verdicts)
+        finish_rewrite(verdicts)
+        drawn, judged = keys_in(self.folder.samples_path), keys_in(verdicts)
+        if not judged <= drawn:
+            kept = [v for v in self.folder.verdicts(self.verifier)
+                    if (v.problem_id, v.sample_no) in drawn]  # fmt: skip
+            rewrite_shards(rows.verdict_table(kept), verdicts)
+        missing = drawn - judged
         if not missing:
             return []
         return [s for s in self.folder.samples() if (s.problem_id, s.sample_no) in missing]
