@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.open_files import is_open
 
 from pathshift.errors import ConfigError, InputError
 from pathshift.problems import load_problems
@@ -84,6 +85,7 @@ def test_a_bad_row_is_named_by_file_and_row(tmp_path: Path, row: dict[str, Any],
     with pytest.raises(InputError, match=says) as caught:
         load(tmp_path / "x.jsonl", {"question": "?", "answer": "fine"}, row)
     assert f"{tmp_path / 'x.jsonl'}, row 2" in str(caught.value)
+    assert not is_open(tmp_path / "x.jsonl"), "the error's frames must not hold the file"
 
 
 def test_two_rows_with_one_id_are_refused(tmp_path: Path) -> None:

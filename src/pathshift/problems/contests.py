@@ -6,6 +6,7 @@ Problems of one contest paper are clustered: they were set, and leaked into trai
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from itertools import islice
 
 from pathshift.problems.fields import answer_of, present, question_of, text_of, whole_number
@@ -20,8 +21,8 @@ _IN_ID = re.compile(r"(\d{4})-(I{1,2})-\d+")
 
 def load_contest(name: str, *, path: str, hub: str, limit: int | None) -> list[Problem]:
     """The contest's problems in the order of the file; InputError if it is not to be had."""
-    rows = rows_of(name, path=path, hub=hub)
-    return [_problem(name, row, number) for number, row in enumerate(islice(rows, limit))]
+    with closing(rows_of(name, path=path, hub=hub)) as rows:
+        return [_problem(name, row, number) for number, row in enumerate(islice(rows, limit))]
 
 
 def _problem(name: str, row: Row, number: int) -> Problem:

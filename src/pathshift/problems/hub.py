@@ -7,14 +7,14 @@ library's telemetry is switched off; the request itself names the data set, noth
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pathshift.errors import InputError, MissingExtra
 from pathshift.store.rowfiles import Row, is_readable, read_rows
 
 
-def hub_rows(dataset: str, *, otherwise: str) -> Iterator[Row]:
+def hub_rows(dataset: str, *, otherwise: str) -> Generator[Row]:
     """Rows of a data set `OWNER/NAME[@REVISION]`: its test split if it has one.
 
     Args:

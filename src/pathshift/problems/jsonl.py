@@ -11,7 +11,8 @@ could be guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -45,10 +46,11 @@ def load(options: Options, *, limit: int | None) -> list[Problem]:
     """
     if not options.path:
         raise ConfigError("jsonl needs a file or a data set id: jsonl:FILE or jsonl:OWNER/NAME")
-    return [_problem(row, options.path) for row in islice(_rows(options.path), limit)]
+    with closing(_rows(options.path)) as rows:
+        return [_problem(row, options.path) for row in islice(rows, limit)]
 
 
-def _rows(path: str) -> Iterator[Row]:
+def _rows(path: str) -> Generator[Row]:
     local = Path(path).expanduser()
     # OWNER/NAME could be a file as well; nothing else may go to the hub's server.
     if local.exists() or is_readable(local) or not _HUB_ID.fullmatch(path):

@@ -9,6 +9,7 @@ Null policy: a uniform whole number from 0 to 999; 0 for answers that are no suc
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -34,8 +35,8 @@ class Options:
 
 def load(options: Options, *, limit: int | None) -> list[Problem]:
     """The problems in the order of the file; InputError if it is not to be had."""
-    rows = rows_of("math500", path=options.path, hub=options.hub)
-    return [_problem(row, number) for number, row in enumerate(islice(rows, limit))]
+    with closing(rows_of("math500", path=options.path, hub=options.hub)) as rows:
+        return [_problem(row, number) for number, row in enumerate(islice(rows, limit))]
 
 
 def _problem(row: Row, number: int) -> Problem:

@@ -8,7 +8,7 @@ folder named by the environment variable PATHSHIFT_DATA; the Hugging Face data s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from pathshift.errors import InputError
@@ -18,7 +18,7 @@ from pathshift.store.rowfiles import Row, is_readable, read_rows
 FOLDER_VARIABLE = "PATHSHIFT_DATA"
 
 
-def rows_of(name: str, *, path: str, hub: str) -> Iterator[Row]:
+def rows_of(name: str, *, path: str, hub: str) -> Generator[Row]:
     """Rows of the data set `name`; empty `path` or `hub` means not given.
 
     Raises:

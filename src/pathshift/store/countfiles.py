@@ -8,6 +8,7 @@ problem's samples. Every broken row is an error that names file and row; nothing
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def read_counts(path: Path, *, verifier: str | None = None) -> CountTable:
     if verifier is not None:
         raise CountsError(f"{path} holds counts, not samples; --verifier needs a run folder")
     try:
-        return _table(read_rows(path), name=str(path))
+        with closing(read_rows(path)) as rows:
+            return _table(rows, name=str(path))
     except CountsError:
         raise
     except InputError as error:
@@ -48,7 +50,8 @@ def is_counts(path: Path) -> bool:
     if not path.is_file() or not is_readable(path):
         return False
     try:
-        first = next(read_rows(path), None)
+        with closing(read_rows(path)) as rows:
+            first = next(rows, None)
     except InputError:
         return False
     return first is None or {"n", "c"} <= first.values.keys()

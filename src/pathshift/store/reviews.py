@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -132,7 +133,8 @@ def read_sheet(sheet: Path) -> list[Item]:
     Raises:
         InputError: no such file, or a row that is none; names it.
     """
-    items = [_item(row) for row in read_rows(sheet, _RULES)]
+    with closing(read_rows(sheet, _RULES)) as rows:
+        items = [_item(row) for row in rows]
     if not items:
         raise InputError(f"{sheet} is empty; make a sheet with `pathshift review BASE --sheet`")
     if len({item.token for item in items}) != len(items):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -56,8 +56,10 @@ def is_readable(path: Path) -> bool:
 
 def read_rows(
     path: Path, rules: Rules | None = None, *, columns: Sequence[str] | None = None
-) -> Iterator[Row]:
+) -> Generator[Row]:
     """Rows of one file in order, read as they are asked for.
+
+    Who may stop half-way closes it (`contextlib.closing`): the file stays open until then.
 
     Args:
         rules: By default those for problems and counts: the limits above, no NaN.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.open_files import is_open
 from tests.store.importers.worlds import read
 
 from pathshift.errors import PathshiftError
@@ -23,6 +24,8 @@ def refuser(folder: Path) -> Refuses:
     def refuses(*paths: Path, says: str, **options: Any) -> str:
         with pytest.raises(PathshiftError, match=says) as caught:
             import_logs(paths, folder / "run", Source(read=ReadOptions(**options)))
+        # While the error is still at hand: it keeps the frames of its readers alive.
+        assert not any(is_open(path) for path in paths)
         message = str(caught.value)
         assert "\n" not in message
         assert any(str(path) in message for path in paths)

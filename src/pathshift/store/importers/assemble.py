@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -150,10 +151,11 @@ def assemble(log: Log, *, duplicates: Duplicates = "error") -> Assembly:
     """
     placing = _Placing(log)
     entropies: list[float | None] = []
-    for shard, logged in log.samples():
-        problem, number = placing.place(logged)
-        placing.note(logged, shard, problem, number)
-        entropies.append(logged.entropy)
+    with closing(log.samples()) as samples:
+        for shard, logged in samples:
+            problem, number = placing.place(logged)
+            placing.note(logged, shard, problem, number)
+            entropies.append(logged.entropy)
     tallies = list(placing.tallies.values())
     if not tallies:
         raise LogError(f"{_names(log)}: holds no samples")

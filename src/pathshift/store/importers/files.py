@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ MAX_YAML_BYTES = 500_000_000
 ROW_SUFFIXES = (".jsonl", ".csv", ".parquet")
 
 
-def log_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
+def log_rows(path: Path, columns: Sequence[str] | None = None) -> Generator[Row]:
     """Rows of a JSON lines, CSV or Parquet file.
 
     Raises:
@@ -40,7 +41,7 @@ def log_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
         raise LogError(str(error)) from None
 
 
-def peeked_rows(peek: Peek, columns: Sequence[str] | None = None) -> Iterator[Row]:
+def peeked_rows(peek: Peek, columns: Sequence[str] | None = None) -> Generator[Row]:
     """Rows of a peeked file; those of a JSON file are the entries of its list."""
     if peek.content is None:
         yield from log_rows(peek.path, columns)
@@ -76,13 +77,14 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def each(
-    rows: Iterable[Row], read: Callable[[Row], Iterable[LoggedSample]]
+    rows: Generator[Row], read: Callable[[Row], Iterable[LoggedSample]]
 ) -> Iterator[LoggedSample]:
     """The samples of all rows; a row that cannot be read is named."""
-    for row in rows:
-        with foreign(row.where):
-            samples = list(read(row))
-        yield from samples
+    with closing(rows):
+        for row in rows:
+            with foreign(row.where):
+                samples = list(read(row))
+            yield from samples
 
 
 def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

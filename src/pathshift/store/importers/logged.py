@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +141,7 @@ class Log:
         """Paths of its files."""
         return tuple(peek.path for peek in self.peeks)
 
-    def samples(self) -> Iterator[tuple[int, LoggedSample]]:
+    def samples(self) -> Generator[tuple[int, LoggedSample]]:
         """All samples, each with the number of its file, from 0."""
         for shard, peek in enumerate(self.peeks):
             with foreign(str(peek.path)):
