@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,19 @@ def sampled(folder: Path, name: str, *more: object) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / name
+
+
+def drawn_pair(folder: Path) -> Path:
+    """A folder with two runs with tokens and no scores; tests copy them."""
+    for name in ("base", "tuned"):
+        sampled(folder, name, "--store", "tokens")
+    return folder
+
+
+def copied(drawn: Path, to: Path) -> tuple[Path, Path]:
+    for name in ("base", "tuned"):
+        shutil.copytree(drawn / name, to / name)
+    return to / "base", to / "tuned"
 
 
 def known(path: Path, side: Side, texts: Mapping[str, tuple[bool, float, float, int]]) -> Path:

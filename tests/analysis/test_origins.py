@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.analysis.origin_runs import QUICK, halves, known, sampled
+from tests.analysis.origin_runs import QUICK, copied, drawn_pair, halves, known, sampled
 from tests.analysis.scored_runs import BASE, TUNED
 from tests.commands import pathshift
 
@@ -19,18 +19,12 @@ from pathshift.errors import RunError
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs with tokens and no scores; tests copy them."""
-    folder = tmp_path_factory.mktemp("drawn")
-    for name in ("base", "tuned"):
-        sampled(folder, name, "--store", "tokens")
-    return folder
+    return drawn_pair(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture
 def runs(drawn: Path, tmp_path: Path) -> tuple[Path, Path]:
-    for name in ("base", "tuned"):
-        shutil.copytree(drawn / name, tmp_path / name)
-    return tmp_path / "base", tmp_path / "tuned"
+    return copied(drawn, tmp_path)
 
 
 def test_a_run_that_was_drawn_on_lacks_scores_again(runs: tuple[Path, Path]) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.analysis.origin_runs import QUICK, halves, sampled
+from tests.analysis.origin_runs import QUICK, copied, drawn_pair, halves, sampled
 from tests.analysis.scored_runs import BASE, TUNED, Token, write_traced
 from tests.commands import pathshift
 
@@ -24,18 +23,12 @@ PARTS = ("perplexity", "reach", "shift")
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs with tokens and no scores; tests copy them."""
-    folder = tmp_path_factory.mktemp("drawn")
-    for name in ("base", "tuned"):
-        sampled(folder, name, "--store", "tokens")
-    return folder
+    return drawn_pair(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture
 def runs(drawn: Path, tmp_path: Path) -> tuple[Path, Path]:
-    for name in ("base", "tuned"):
-        shutil.copytree(drawn / name, tmp_path / name)
-    return tmp_path / "base", tmp_path / "tuned"
+    return copied(drawn, tmp_path)
 
 
 def test_the_numbers_are_those_worked_out_by_hand(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from pathshift.store.scores import (
     own_scores,
     policy_stated,
     read_scores,
-    scorer_of,
     scorers,
 )
 
@@ -70,8 +69,6 @@ def test_scores_come_back_as_they_went_in(tmp_path: Path) -> None:
     assert kept == want[0]
     assert len(read_scores(run, "a", problem_ids=[])) == 0
     assert scorers(run) == [SCORER]
-    assert scorer_of(run, "w") == SCORER
-    assert scorer_of(run, "other") is None
 
 
 def test_a_scorer_of_sums_has_empty_lists(tmp_path: Path) -> None:

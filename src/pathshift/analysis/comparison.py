@@ -15,6 +15,7 @@ from pathshift.analysis.notes import (
     outcomes_of,
     run_facts,
     scale_of,
+    shared_level,
 )
 from pathshift.analysis.pairing import Counts, Pair, load, pair_up
 from pathshift.analysis.readings import pair_readings
@@ -51,6 +52,7 @@ from pathshift.stats.passk import (
     FloatArray,
     IntArray,
     PairedTable,
+    cluster_means,
     clustered_table,
     floor_curve,
 )
@@ -134,11 +136,8 @@ class _Analysis:
 
     @cached_property
     def level(self) -> float:
-        """Level of the difference's band: the error is shared among the looks of a retest.
-
-        Equal shares (Bonferroni) hold for whichever of the looks this one is.
-        """
-        return 1 - (1 - self.settings.level) / looks_of(self.pair)
+        """Level of the difference's band: the error is shared among the looks of a retest."""
+        return shared_level(self.pair, self.settings.level)
 
     @cached_property
     def difference_band(self) -> Band:
@@ -205,9 +204,7 @@ class _Analysis:
     @cached_property
     def floors(self) -> FloatArray | None:
         """Null policy's success probability by problem."""
-        if self.settings.floor is not None:
-            return np.full(self.table.n_problems, self.settings.floor)
-        return self.pair.floors()
+        return self.pair.floors(self.settings.floor)
 
     @cached_property
     def floor(self) -> FloatArray | None:
@@ -351,10 +348,7 @@ class _Analysis:
             shares, count = np.unique(shares, axis=0, return_counts=True)
             weights = dirichlet_weights(count.astype(float), self.settings.replicates, self._rng(4))
         else:
-            sizes, weights = self.table.weight, self.weights
-            sums = np.zeros((len(sizes), 4))
-            np.add.at(sums, self.clusters, shares)
-            shares = sums / sizes[:, None]
+            shares, weights = cluster_means(shares, self.clusters), self.weights
         return support(k, shares, weights, self.settings.level)
 
     def _problems(self, classes: list[str]) -> list[ProblemRow]:

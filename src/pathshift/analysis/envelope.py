@@ -19,7 +19,7 @@ from pathshift.analysis.entropy_match import EntropyMatch, entropy_matched
 from pathshift.analysis.equal_tokens import EqualTokens, equal_tokens
 from pathshift.analysis.fair_grid import Grid, SettingRun, common_grid
 from pathshift.analysis.hygiene import EndsOfSide, ends_of
-from pathshift.analysis.notes import looks_of, scale_of
+from pathshift.analysis.notes import scale_of, shared_level
 from pathshift.analysis.paired_rows import Curves, PairedRows, k_grid
 from pathshift.analysis.result import Range, Verdict, plain_values
 from pathshift.analysis.settings import Options, Settings, versions
@@ -89,6 +89,12 @@ class Envelope:
     notes: list[str]
     computed: Mapping[str, Any]
 
+    def turned(self) -> tuple[list[str], list[str]] | None:
+        """Settings with the tuned model ahead at the largest k, and behind; None unless both."""
+        last = {label: curves.difference[-1] for label, curves in self.by_setting.items()}
+        up, down = ([label for label, d in last.items() if d * sign > 0] for sign in (1, -1))
+        return (up, down) if up and down else None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: what `compare --json` writes under `envelope`."""
         plain: dict[str, Any] = plain_values({"schema": ENVELOPE_SCHEMA, **asdict(self)})
@@ -148,7 +154,7 @@ def equal_entropy(
         len(grid.pair.base.counts), grid.pair.clusters(), replicates=settings.replicates,
         rng=np.random.default_rng([settings.seed, 70, 0]),
     )  # fmt: skip
-    level = 1 - (1 - settings.level) / looks_of(grid.pair)
+    level = shared_level(grid.pair, settings.level)
     return entropy_matched(grid, base, tuned, rows, level)
 
 
@@ -182,7 +188,7 @@ class _Fair:
 
     @cached_property
     def level(self) -> float:
-        return 1 - (1 - self.settings.level) / looks_of(self.grid.pair)
+        return shared_level(self.grid.pair, self.settings.level)
 
     @cached_property
     def rows(self) -> PairedRows:
@@ -201,9 +207,7 @@ class _Fair:
 
     @cached_property
     def floor(self) -> FloatArray | None:
-        stated = self.grid.pair.floors()
-        if self.settings.floor is not None:
-            stated = np.full(len(self.grid.pair.base.counts), self.settings.floor)
+        stated = self.grid.pair.floors(self.settings.floor)
         return None if stated is None else floor_curve(stated, self.k)
 
     @cached_property

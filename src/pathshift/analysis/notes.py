@@ -150,6 +150,14 @@ def looks_of(pair: Pair) -> int:
     return most
 
 
+def shared_level(pair: Pair, level: float) -> float:
+    """Level of one look's band: what all planned looks claim falsely stays within 1 - level.
+
+    Equal shares (Bonferroni) hold for whichever of the looks this one is.
+    """
+    return 1 - (1 - level) / looks_of(pair)
+
+
 def _look_notes(pair: Pair) -> list[str]:
     looks = looks_of(pair)
     if looks == 1:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from pathshift.stats.bands import Weights, bayesian_band, cluster_weights, dirichlet_weights
-from pathshift.stats.passk import FloatArray, IntArray
+from pathshift.stats.passk import FloatArray, IntArray, cluster_means
 
 DENSE_TO = 32
 GRID_POINTS = 24
@@ -76,10 +76,7 @@ class PairedRows:
         """The mean row of each cluster."""
         if self.cluster is None:
             return rows
-        sizes = np.bincount(self.cluster).astype(float)
-        sums = np.zeros((len(sizes), rows.shape[1]))
-        np.add.at(sums, self.cluster, rows)
-        return np.asarray(sums / sizes[:, None])
+        return cluster_means(rows, self.cluster)
 
 
 def k_grid(largest: int) -> IntArray:

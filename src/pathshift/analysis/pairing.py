@@ -80,8 +80,14 @@ class Pair:
             return None
         return np.array([numbers[name] for name in names], dtype=np.int64)
 
-    def floors(self) -> FloatArray | None:
-        """Null policy's success probability by problem; None unless every problem states one."""
+    def floors(self, every: float | None = None) -> FloatArray | None:
+        """Null policy's success probability by problem; None unless every problem states one.
+
+        Args:
+            every: The same for all problems, whatever they state.
+        """
+        if every is not None:
+            return np.full(len(self.base.counts), every)
         pairs = zip(self.base.counts, self.tuned.counts, strict=True)
         floors = [b.floor if b.floor is not None else t.floor for b, t in pairs]
         known = [floor for floor in floors if floor is not None]

@@ -154,9 +154,7 @@ class Retest:
         return found
 
     def _allowed(self, pair: Pair, base: FloatArray, k: IntArray) -> BoolArray:
-        stated = pair.floors()
-        if self.settings.floor is not None:
-            stated = np.full(len(pair.base.counts), self.settings.floor)
+        stated = pair.floors(self.settings.floor)
         return allowed_by_floor(base, None if stated is None else floor_curve(stated, k))
 
     def result(self) -> Retested:

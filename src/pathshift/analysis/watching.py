@@ -251,7 +251,7 @@ def _watched(
 
 
 def _barred(pair: Pair, k: IntArray, base: FloatArray, floor: float | None) -> list[int]:
-    stated = pair.floors() if floor is None else np.full(len(pair.base.counts), floor)
+    stated = pair.floors(floor)
     curve = None if stated is None else floor_curve(stated, k)
     barred: list[int] = k[~allowed_by_floor(base, curve)].tolist()
     return barred

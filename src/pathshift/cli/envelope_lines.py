@@ -255,16 +255,14 @@ def _spoilt(ends: Mapping[str, EndsOfSide]) -> str:
 def _flip(found: Envelope) -> str:
     """Whether the sign at the largest k depends on the setting, and what the envelope says."""
     best = found.naive
-    last = {label: curves.difference[-1] for label, curves in found.by_setting.items()}
-    up, down = ([x for x, d in last.items() if d * sign > 0] for sign in (1, -1))
     chosen = (
         f"at k={best.k[-1]} the best of all is {short(best.base[-1]).strip()} "
         f"({best.setting_base[-1]}) for the base, {short(best.tuned[-1]).strip()} "
         f"({best.setting_tuned[-1]}) for the tuned model, read off where they were chosen"
     )
-    if up and down:
-        turned = f"{', '.join(up)} up, {', '.join(down)} down"
-        return f"the setting turns the sign of the estimate ({turned}); {chosen}"
+    if turned := found.turned():
+        up, down = map(", ".join, turned)
+        return f"the setting turns the sign of the estimate ({up} up, {down} down); {chosen}"
     return chosen
 
 

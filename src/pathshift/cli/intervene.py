@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pathshift.cli import sample_flags as flags
+from pathshift.cli.interrupts import resumable
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
-from pathshift.cli.sample import INTERRUPTED, load_options, pairs
+from pathshift.cli.sample import load_options, pairs
 from pathshift.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -128,19 +127,12 @@ class _Drawing:
 
         self.speaker.advise(f"loading {spec}")
         plan, model = prefixed_run(self.cut, load_model(spec, self.options), self.n, wanted=wanted)
-        try:
+        with resumable(f"what was drawn is in {out}"):
             draw_samples(
                 plan, model, out,
                 on_progress=ProgressLine(quiet=self.speaker.quiet),
                 shard_seconds=self.flush_every,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            typer.echo(
-                f"\ninterrupted; what was drawn is in {out}. This goes on from there:\n  "
-                + shlex.join(["pathshift", *sys.argv[1:]]),
-                err=True,
-            )
-            raise typer.Exit(INTERRUPTED) from None
 
 
 def lines(found: Intervention) -> Iterator[str]:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pathshift.cli import sample_flags as flags
+from pathshift.cli.interrupts import resumable
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
 
 if TYPE_CHECKING:
     from pathshift.analysis.origins import Gap, Origins
     from pathshift.models.load import LoadOptions
-
-INTERRUPTED = 130
 
 
 def paths(
@@ -103,13 +102,9 @@ def _score(scorer: Path, runs: list[Path], options: LoadOptions, speaker: Speake
             "with it, or put the old weights back"
         )
     scoring = Scoring(**policy_stated(config))  # type: ignore[arg-type]  # top_k is a whole number
-    try:
+    with resumable("what was scored is kept"):
         for run in runs:
             score_run(run, model, scoring, on_progress=ProgressLine(quiet=speaker.quiet))
-    except KeyboardInterrupt:
-        again = shlex.join(["pathshift", *sys.argv[1:]])
-        typer.echo(f"\ninterrupted; what was scored is kept. To go on:\n  {again}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
 
 
 def _write(found: Origins, path: Path) -> None:

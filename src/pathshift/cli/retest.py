@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pathshift.cli.interrupts import resumable
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def _drawn_to(path: Path, cap: int, device: str, *, quiet: bool) -> CountTable:
 
     table = table_at(path, cap)
     if table is None:
-        draw_to(path, cap, load_model, device=device, on_progress=ProgressLine(quiet=quiet))
+        with resumable(f"what was drawn is in {path}"):
+            draw_to(path, cap, load_model, device=device, on_progress=ProgressLine(quiet=quiet))
         table = table_at(path, cap)
     assert table is not None, "a finished round has every draw"
     return table

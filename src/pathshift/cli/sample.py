@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from pathshift.cli import sample_flags as flags
+from pathshift.cli.interrupts import resumable
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
 from pathshift.cli.retest import decide
 from pathshift.errors import ConfigError, InputError
@@ -24,8 +18,6 @@ if TYPE_CHECKING:
     from pathshift.models.protocol import Model
     from pathshift.records import CountTable
     from pathshift.rollout.plan import Plan, SampleConfig
-
-INTERRUPTED = 130
 
 
 def sample(
@@ -139,19 +131,11 @@ def run(
     if is_run(out):
         for change in changed_environment(read_manifest(out), plan.manifest):
             speaker.say(f"note: {change}; new samples may differ in rounding from a run in one go")
-    try:
-        with _sigterm_interrupts():
-            progress = draw_samples(
-                plan, model, out,
-                on_progress=ProgressLine(quiet=speaker.quiet), shard_seconds=flush_every,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo(
-            f"\ninterrupted; what was drawn is in {out}. This goes on from there:\n  "
-            + shlex.join(["pathshift", *sys.argv[1:]]),
-            err=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+    with resumable(f"what was drawn is in {out}"):
+        progress = draw_samples(
+            plan, model, out,
+            on_progress=ProgressLine(quiet=speaker.quiet), shard_seconds=flush_every,
+        )  # fmt: skip
     speaker.say(f"{out}: {_told(run_counts(out), config.n)}")
     speaker.advise(f"next: pathshift show {out}   or: pathshift compare {out} OTHER_RUN")
     return {"out": str(out), "task": config.task, "n": config.n, **asdict(progress)}
@@ -243,17 +227,3 @@ def _text_of(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--prompt-template {path} cannot be read: {error}") from error
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let a scheduler's SIGTERM close the shard as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

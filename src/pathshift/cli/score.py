@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pathshift.cli.interrupts import resumable
 from pathshift.cli.output import JsonFlag, ProgressLine, QuietFlag, Speaker
 
 if TYPE_CHECKING:
     from pathshift.models.protocol import Model
     from pathshift.rollout.scoring import Scoring
-
-INTERRUPTED = 130
 
 
 def score(
@@ -89,17 +86,10 @@ def score(
 def _score(run: Path, model: Model, scoring: Scoring, speaker: Speaker) -> dict[str, Any]:
     from pathshift.rollout.scoring import score_run
 
-    try:
+    with resumable("what was scored is kept"):
         scorer, progress = score_run(
             run, model, scoring, on_progress=ProgressLine(quiet=speaker.quiet)
         )
-    except KeyboardInterrupt:
-        typer.echo(
-            "\ninterrupted; what was scored is kept. This goes on from there:\n  "
-            + shlex.join(["pathshift", *sys.argv[1:]]),
-            err=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
     told = _told(run, scorer.name)
     for line in told["lines"]:
         speaker.say(line)

@@ -141,9 +141,8 @@ def _settings(found: Envelope) -> str:
 
 def _flip(found: Envelope) -> Iterable[str]:
     """A sentence where the setting turns the sign at the largest k."""
-    last = {line(label): curves.difference[-1] for label, curves in found.by_setting.items()}
-    up, down = ([x for x, d in last.items() if d * sign > 0] for sign in (1, -1))
-    if up and down:
+    if turned := found.turned():
+        up, down = (map(line, labels) for labels in turned)
         yield (
             f"The setting turns the sign of the estimate at k = {whole(found.naive.k[-1])}: the"
             f" tuned model is ahead at {', '.join(up)} and behind at {', '.join(down)}."

@@ -125,7 +125,7 @@ class _Scoring:
             kept=len(done), drawn=0, wanted=len(present - done), tokens=0, seconds=0.0, correct=None
         )
         self._on_progress(self.progress)
-        for problem, samples in _by_problem(self.folder, present - done):
+        for problem, samples in _by_problem(self.folder, present, present - done):
             self._check_prompt(problem)
             for unit in _units(samples):
                 missing = [s for s in unit if (s.problem_id, s.sample_no) not in done]
@@ -209,21 +209,22 @@ def _shares_tokens(folder: RunFolder, scorer: Scorer) -> bool:
 
 
 def _by_problem(
-    folder: RunFolder, wanted: set[SampleKey]
+    folder: RunFolder, present: set[SampleKey], wanted: set[SampleKey]
 ) -> Iterator[tuple[Problem, list[Sample]]]:
     """Problems with a wanted sample, each with all its samples; read some thousands at a time."""
     open_ids = {problem_id for problem_id, _ in wanted}
     sizes: dict[str, int] = {}
-    for problem_id, _ in folder.sampled():
+    for problem_id, _ in present:
         sizes[problem_id] = sizes.get(problem_id, 0) + 1
     batch: list[Problem] = []
+    held = 0
     problems = [problem for problem in folder.problems() if problem.id in open_ids]
     for i, problem in enumerate(problems):
         batch.append(problem)
-        held = sum(sizes[p.id] for p in batch)
+        held += sizes[problem.id]
         if held >= _READ_SAMPLES or i + 1 == len(problems):
             yield from _read(folder, batch)
-            batch = []
+            batch, held = [], 0
 
 
 def _read(folder: RunFolder, problems: Sequence[Problem]) -> Iterator[tuple[Problem, list[Sample]]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pathshift.stats.bands import cluster_weights
 from pathshift.stats.exact import Interval
-from pathshift.stats.passk import FloatArray, IntArray
+from pathshift.stats.passk import FloatArray, IntArray, cluster_means
 
 
 class Resampling(NamedTuple):
@@ -170,16 +170,9 @@ def _interval(parts: _Parts, cluster: IntArray, split: _Parts, how: Resampling) 
     rarest = np.eye(len(whole.first))[_by_use(parts)[-1]]
     agreed = _Parts(np.array(1.0), rarest, rarest)
     drawn = [
-        weights.rows @ _by_cluster(part, cluster, sizes) + weights.atoms @ np.stack([low, high])
+        weights.rows @ cluster_means(part, cluster) + weights.atoms @ np.stack([low, high])
         for part, low, high in zip(parts, split, agreed, strict=True)
     ]
     tail = (1 - how.level) / 2
     low, high = np.nanquantile(_kappa(_Parts(*drawn)), [tail, 1 - tail])
     return Interval(min(float(low), point), max(float(high), point))
-
-
-def _by_cluster(part: FloatArray, cluster: IntArray, sizes: FloatArray) -> FloatArray:
-    sums = np.zeros((len(sizes), *part.shape[1:]))
-    np.add.at(sums, cluster, part)
-    means: FloatArray = sums / sizes.reshape(-1, *[1] * (part.ndim - 1))
-    return means

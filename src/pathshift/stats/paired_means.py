@@ -8,7 +8,7 @@ import numpy as np
 
 from pathshift.stats.bands import cluster_weights, rank_band
 from pathshift.stats.exact import Interval
-from pathshift.stats.passk import FloatArray, IntArray
+from pathshift.stats.passk import FloatArray, IntArray, cluster_means
 
 
 class PairedMeans(NamedTuple):
@@ -48,7 +48,9 @@ def paired_means(
         ends: Ends of the scale, 0 <= low < high; their means where they differ between problems.
         clusters: Number of each problem's cluster, shape (Q,); None if each is its own.
     """
-    sizes, means = _cluster_means(values, clusters)
+    cluster = np.unique(clusters, return_inverse=True)[1] if clusters is not None else None
+    means = values if cluster is None else cluster_means(values, cluster)
+    sizes = np.ones(len(values)) if cluster is None else np.bincount(cluster).astype(float)
     weights = cluster_weights(sizes, bootstrap.replicates, bootstrap.rng)
     unseen = np.array([[ends.high, ends.low], [ends.low, ends.high]])
     draws = weights.rows @ means + weights.atoms @ unseen
@@ -59,17 +61,6 @@ def paired_means(
         _edges(draws[:, 1] - draws[:, 0], tuned - base, bootstrap.level),
         _edges(draws[:, 1] / draws[:, 0], tuned / base if base else None, bootstrap.level),
     )
-
-
-def _cluster_means(values: FloatArray, clusters: IntArray | None) -> tuple[FloatArray, FloatArray]:
-    """Problems in each cluster, shape (C,), and the means of its problems, shape (C, 2)."""
-    if clusters is None:
-        return np.ones(len(values)), values
-    _, cluster = np.unique(clusters, return_inverse=True)
-    sizes = np.bincount(cluster).astype(float)
-    sums = np.zeros((len(sizes), 2))
-    np.add.at(sums, cluster, values)
-    return sizes, sums / sizes[:, None]
 
 
 def _edges(draws: FloatArray, value: float | None, level: float) -> Interval:

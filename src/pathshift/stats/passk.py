@@ -182,6 +182,20 @@ def floor_curve(success: FloatArray, k: IntArray) -> FloatArray:
     return curve + 0.0  # turns -0.0 into 0.0
 
 
+def cluster_means(rows: FloatArray, cluster: IntArray) -> FloatArray:
+    """The mean row of each cluster, shape (C, ...).
+
+    Args:
+        rows: Shape (Q, ...).
+        cluster: Number of each row's cluster, from 0 without gaps, shape (Q,).
+    """
+    sizes = np.bincount(cluster).astype(float)
+    sums = np.zeros((len(sizes), *rows.shape[1:]))
+    np.add.at(sums, cluster, rows)
+    means: FloatArray = sums / sizes.reshape(-1, *[1] * (rows.ndim - 1))
+    return means
+
+
 def clustered_table(base: FloatArray, tuned: FloatArray, cluster: IntArray) -> PairedTable:
     """One row a cluster: the mean miss probabilities of its problems, weighing as many as it has.
 
@@ -190,9 +204,4 @@ def clustered_table(base: FloatArray, tuned: FloatArray, cluster: IntArray) -> P
         cluster: Number of each problem's cluster, from 0 without gaps, shape (Q,).
     """
     sizes = np.bincount(cluster).astype(float)
-    means = []
-    for side in (base, tuned):
-        sums = np.zeros((len(sizes), side.shape[1]))
-        np.add.at(sums, cluster, side)
-        means.append(sums / sizes[:, None])
-    return PairedTable(sizes, means[0], means[1])
+    return PairedTable(sizes, cluster_means(base, cluster), cluster_means(tuned, cluster))

@@ -17,7 +17,7 @@ from scipy.special import bdtrc
 
 from pathshift.stats.bounded import betting_limit, log_evidence
 from pathshift.stats.exact import clopper_pearson
-from pathshift.stats.passk import FloatArray, IntArray
+from pathshift.stats.passk import FloatArray, IntArray, cluster_means
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -134,12 +134,7 @@ def coverage_rows(
     """
     kept, numbers = excess[is_correct], problem[is_correct]
     _, place = np.unique(numbers, return_inverse=True)
-    size = np.bincount(place).astype(float)
-    within = kept[:, None] <= log_n
-    rows = np.zeros((len(size), len(log_n)))
-    np.add.at(rows, place, within)
-    out: FloatArray = rows / size[:, None]
-    return out
+    return cluster_means((kept[:, None] <= log_n).astype(float), place)
 
 
 def passes_absolute_test(logprob: FloatArray, k: IntArray) -> FloatArray:

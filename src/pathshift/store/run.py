@@ -222,7 +222,7 @@ class RunWriter:
     def sampled(self) -> set[SampleKey]:
         """Keys of the samples on disk; clears what an earlier kill left unfinished."""
         remove_replaced(self.folder.samples_path)
-        return keys_in(self.folder.samples_path)
+        return self.folder.sampled()
 
     def unjudged(self) -> list[Sample]:
         """Samples on disk without a verdict: a kill between two files, or a new verifier.
@@ -232,7 +232,7 @@ class RunWriter:
         """
         verdicts = self.folder.verdicts_path(self.verifier)
         finish_rewrite(verdicts)
-        drawn, judged = keys_in(self.folder.samples_path), keys_in(verdicts)
+        drawn, judged = self.folder.sampled(), keys_in(verdicts)
         if not judged <= drawn:
             kept = [v for v in self.folder.verdicts(self.verifier)
                     if (v.problem_id, v.sample_no) in drawn]  # fmt: skip

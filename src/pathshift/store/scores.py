@@ -81,11 +81,6 @@ def policy_stated(config: Mapping[str, Any]) -> dict[str, float]:
     return {n: POLICY_FIELDS[n] if value is None else value for n, value in stated.items()}
 
 
-def scorer_of(run: Path, weights_hash: str) -> Scorer | None:
-    """Who scored the run with these weights, the first by name; None if nobody did."""
-    return next((s for s in scorers(run) if s.weights_hash == weights_hash), None)
-
-
 def has_policy(scorer: Scorer, config: Mapping[str, Any]) -> bool:
     """Whether the scorer's policy is the one of a run's configuration."""
     return policy_stated(scorer.policy) == policy_stated(config)
