@@ -68,6 +68,8 @@ class Problem:
 class TokenTrace:
     """What is known of every token of a completion; lists of one length, in their order.
 
+    A backend that does not know the policy's probabilities, or entropies, leaves that list empty.
+
     Attributes:
         token_ids: The model's own numbers, the end token included where it was sampled.
         pieces: Text of each token alone; a part of a character shows as a replacement mark.

@@ -16,6 +16,7 @@ import importlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from pathshift.records import Outcome
@@ -26,6 +27,8 @@ _DECIMAL_TOLERANCE = "1e-6"
 
 # Values put in for symbols, in the order of their names; positive, so that roots stay real.
 _POINTS = (("17/13", "23/7", "31/19", "41/11"), ("5/17", "7/29", "11/37", "13/43"))
+# Where a sum may run up to a symbol.
+_WHOLE_POINTS = (("3", "5", "7", "9"), ("4", "6", "8", "10"))
 
 
 def _algebra() -> Any:
@@ -41,6 +44,7 @@ def load() -> Callable[[Mapping[str, Any]], Outcome]:
     def grade(payload: Mapping[str, Any]) -> Outcome:
         return Outcome.CORRECT if equal(payload["gold"], payload["answer"]) else Outcome.WRONG
 
+    equal(r"\frac{x}{2}", r"\sqrt{2}x")  # the first comparison fills tables, once for all children
     return grade
 
 
@@ -51,13 +55,20 @@ def equal(gold: str, answer: str) -> bool:
     """
     import math_verify
 
-    gold_tree, tree = _parsed(gold), _parsed(answer)
-    if gold_tree is None or tree is None:
+    gold_tree, tree = _reference(gold), _parsed(answer)
+    if gold_tree is None or tree is None or _restates(gold_tree, tree):
         return False
+    tree = _as_interval(gold_tree, tree)
     said = math_verify.verify(
         gold_tree, tree, numeric_precision=_DIGITS, timeout_seconds=None, raise_on_error=True
     )
     return bool(said) and not refuted(gold_tree, tree)
+
+
+@lru_cache(maxsize=256)
+def _reference(latex: str) -> Any:
+    """Parsed once for the many answers that are compared with it."""
+    return _parsed(latex)
 
 
 def _parsed(latex: str) -> Any:
@@ -76,6 +87,33 @@ def _parsed(latex: str) -> Any:
         raise_on_error=True,
     )
     return trees[0] if trees else None
+
+
+def _restates(gold: Any, tree: Any) -> bool:
+    """Whether an answer leaves the work undone: a sum, integral or limit the reference lacks."""
+    sympy = _algebra()
+
+    undone = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative)
+    return any(tree.has(form) and not gold.has(form) for form in undone)
+
+
+def _as_interval(gold: Any, tree: Any) -> Any:
+    """`0 < x < 2` as the interval (0, 2) where the reference is a set.
+
+    Only of an inequality that is solved, with the letter alone on one side: else an answer that
+    repeats the inequality in question would be right.
+    """
+    sympy = _algebra()
+
+    is_compound = isinstance(tree, sympy.And | sympy.Or)
+    parts = list(tree.args) if is_compound else [tree]
+    order = sympy.StrictLessThan | sympy.LessThan | sympy.StrictGreaterThan | sympy.GreaterThan
+    if not isinstance(gold, sympy.Set) or not all(isinstance(part, order) for part in parts):
+        return tree
+    letters = {side for part in parts for side in part.args if side.is_Symbol}
+    limits = [side for part in parts for side in part.args if not side.free_symbols]
+    is_solved = len(letters) == 1 and len(limits) == len(parts)
+    return tree.as_set() if is_solved else tree
 
 
 def refuted(gold: Any, tree: Any) -> bool:
@@ -103,14 +141,14 @@ def _without_assignment(gold: Any, tree: Any) -> tuple[Any, Any]:
 
 
 def _parts(tree: Any) -> list[Any] | None:
-    """Members of a tuple, finite set, interval or matrix; None of a single expression."""
+    """Members of a tuple, set, interval or matrix; None of a single expression."""
     sympy = _algebra()
 
     if isinstance(tree, sympy.MatrixBase):
         return list(tree)
     if isinstance(tree, sympy.Interval):
         return [tree.start, tree.end]
-    if isinstance(tree, sympy.Tuple | sympy.FiniteSet):
+    if isinstance(tree, sympy.Tuple | sympy.FiniteSet | sympy.Union):
         return list(tree.args)
     return None
 
@@ -133,7 +171,9 @@ def _values_differ(gold: Any, tree: Any) -> bool:
     names = sorted({symbol.name for side in (gold, tree) for symbol in side.free_symbols})
     decimal = gold.has(sympy.Float) or tree.has(sympy.Float)
     tolerance = sympy.Float(_DECIMAL_TOLERANCE if decimal else _EXACT_TOLERANCE, _DIGITS)
-    for point in _POINTS[: 2 if names else 1]:
+    is_sum = any(side.has(sympy.Sum, sympy.Product) for side in (gold, tree))
+    points = _WHOLE_POINTS if is_sum else _POINTS
+    for point in points[: 2 if names else 1]:
         values = dict(zip(names, map(sympy.Rational, point), strict=False))
         if len(values) < len(names):
             return False
