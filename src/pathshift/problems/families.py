@@ -17,9 +17,12 @@ from pathshift.problems import (
     arithmetic,
     compose,
     countdown,
+    cruxeval,
     gsm8k,
+    humaneval,
     jsonl,
     math500,
+    mbpp,
     reasoning_gym,
 )
 from pathshift.problems.options import parse_options
@@ -126,6 +129,31 @@ FAMILIES: dict[str, Family] = {
         licence="reasoning-gym, Apache-2.0, not shipped",
         floor="The gold answer of another item, judged by the data set's scorer; simulated.",
         argument="name",
+    ),
+    "humaneval": Family(
+        name="humaneval",
+        summary="164 Python functions to complete, with tests, shipped; run in the code sandbox.",
+        options=humaneval.Options,
+        load=humaneval.load,
+        licence="openai/human-eval, MIT, Copyright (c) OpenAI",
+        floor="A one-line body that ignores the docstring, uniform over 40; exact.",
+    ),
+    "cruxeval": Family(
+        name="cruxeval",
+        summary="800 Python functions: what is returned or (-T asks=input) was given; shipped.",
+        options=cruxeval.Options,
+        load=cruxeval.load,
+        licence="facebookresearch/cruxeval, MIT, Copyright (c) 2023 Meta",
+        floor="What the line shows, handed over, or another problem's answer, half each; exact.",
+    ),
+    "mbpp": Family(
+        name="mbpp",
+        summary="Your own programs with tests: mbpp:FILE with text, code, test_list (MBPP's form).",
+        options=mbpp.Options,
+        load=mbpp.load,
+        licence="the file's own",
+        floor="The row's field `floor`; unknown without it.",
+        argument="path",
     ),
 }
 """Every family by its name."""

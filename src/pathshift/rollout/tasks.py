@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pathshift.errors import UnknownName
-from pathshift.rollout import templates
+from pathshift.rollout import code_templates, templates
 from pathshift.rollout.templates import Template
 
 
@@ -35,6 +35,9 @@ TASKS: Mapping[str, Task] = {
     "amc23": Task(template=templates.MATH, verifier="math", max_tokens=4096),
     "jsonl": Task(template=templates.PLAIN, verifier="math", max_tokens=1024),
     "reasoning_gym": Task(template=templates.TAGGED, verifier="reasoning_gym", max_tokens=1024),
+    "humaneval": Task(template=code_templates.HUMANEVAL, verifier="code-tests", max_tokens=512),
+    "mbpp": Task(template=code_templates.MBPP, verifier="code-tests", max_tokens=512),
+    "cruxeval": Task(template=code_templates.CRUXEVAL, verifier="cruxeval", max_tokens=1024),
 }
 
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from pathshift.errors import MissingExtra, UnknownName
 from pathshift.records import Outcome, Problem
-from pathshift.verify import countdown, extract, gym, number, symbolic
+from pathshift.verify import (
+    code,
+    code_text,
+    countdown,
+    cruxeval,
+    extract,
+    gym,
+    number,
+    symbolic,
+)
 from pathshift.verify.jobs import Job
 
 Grader = Callable[[str, Problem], Outcome | Job]
@@ -36,6 +45,7 @@ class Verifier:
         worker: Kind of the jobs; None if every answer is decided in this process.
         needs: The package that the worker imports.
         max_chars: A longer "answer" is none: UNPARSED.
+        in_sandbox: Its jobs are programs to run: they go to the code sandbox, not to a worker.
     """
 
     name: str
@@ -45,6 +55,7 @@ class Verifier:
     worker: str | None = None
     needs: Requirement | None = None
     max_chars: int = 2_000
+    in_sandbox: bool = False
 
 
 def _grade_string(answer: str, problem: Problem) -> Outcome:
@@ -105,6 +116,22 @@ _ALL = (
         worker="reasoning_gym",
         needs=Requirement(module="reasoning_gym", package="reasoning-gym", extra="gym"),
         max_chars=50_000,
+    ),
+    Verifier(
+        name="code-tests",
+        summary="a program, fenced or continued, that runs a problem's tests to their end",
+        extract=code_text.code_of,
+        grade=code.grade,
+        max_chars=50_000,
+        in_sandbox=True,
+    ),
+    Verifier(
+        name="cruxeval",
+        summary="a Python literal compared by value, or arguments that give the stated result",
+        extract=cruxeval.extract,
+        grade=cruxeval.grade,
+        max_chars=cruxeval.MAX_ANSWER,
+        in_sandbox=True,
     ),
 )
 
