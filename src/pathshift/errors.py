@@ -12,12 +12,18 @@
     │   ├── DamagedShard        a Parquet file that cannot be read to its end
     │   └── RunLocked           another process writes into the folder
     ├── ModelError              a model that cannot be loaded or lacks a capability
+    │   └── ModelLost           one that went away half-way: holds what it had drawn
     ├── MissingExtra            an optional dependency is not installed: names the pip command
     └── StorageError            the disk refused a write
 
 Each message names the value, the rule it breaks and the way out, in one line. A sample that fails
 inside a batch is not an error but data: its verdict says ``Outcome.FAILED``.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class PathshiftError(Exception):
@@ -66,6 +72,18 @@ class RunLocked(RunError):
 
 class ModelError(PathshiftError):
     """A model cannot be loaded, or lacks what was asked of it."""
+
+
+class ModelLost(ModelError):
+    """A model went away while it was drawing.
+
+    Attributes:
+        drawn: Completions by request, in the order of its seeds; None where there is none.
+    """
+
+    def __init__(self, message: str, drawn: Sequence[Sequence[Any]] = ()) -> None:
+        super().__init__(message)
+        self.drawn = drawn
 
 
 class MissingExtra(PathshiftError):

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import DynamicCache
+from scipy.stats import chisquare
+from transformers import AutoModelForCausalLM, DynamicCache
 
 from pathshift.decoding.policy import Policy
 from pathshift.errors import ModelError
+from pathshift.models import smollm2
 from pathshift.models.hf import scoring
 from pathshift.models.hf.cache import buffer_cache, spread
-from pathshift.models.hf.model import HfModel
+from pathshift.models.hf.model import HfModel, load_hf
 from pathshift.models.protocol import Completion, Continuation, Request
 
 pytestmark = pytest.mark.model
@@ -84,6 +86,50 @@ def test_first_tokens_are_drawn_with_their_probabilities(smollm: HfModel) -> Non
     likely = probs > 0.01
     error = (seen - probs)[likely] / (probs * (1 - probs) / n).sqrt()[likely]
     assert error.abs().max() < 5
+
+
+def test_second_tokens_meet_their_probabilities_by_chi_square(smollm: HfModel) -> None:
+    n = 1600
+    with torch.inference_mode():
+        ids = torch.tensor([smollm._encode(PROMPT + " 85", is_chat=False)])
+        probs = smollm._network(ids).logits[0, -1].double().softmax(-1)
+    (drawn,) = smollm.generate(
+        [Request(prompt=PROMPT + " 85", seeds=tuple(range(n)))], Policy(max_tokens=1)
+    )
+    seen = torch.bincount(torch.tensor([c.token_ids[0] for c in drawn]), minlength=len(probs))
+    is_rare = probs * n < 5
+    counts = [*seen[~is_rare].tolist(), int(seen[is_rare].sum())]
+    expected = [*(probs[~is_rare] * n).tolist(), float(probs[is_rare].sum() * n)]
+    assert len(counts) > 5
+    assert chisquare(counts, expected).pvalue > 1e-4
+
+
+def test_bf16_is_as_near_to_fp32_as_transformers_own(smollm: HfModel) -> None:
+    short = load_hf("smollm2", str(smollm2.location()), dtype="bf16", n_rows=32)
+    (drawn,) = short.generate(
+        [Request(prompt=PROMPT, seeds=tuple(range(32)), with_trace=True)], Policy(max_tokens=16)
+    )
+    own = AutoModelForCausalLM.from_pretrained(smollm2.location(), dtype=torch.bfloat16).eval()
+    prompt_ids = smollm._encode(PROMPT, is_chat=False)
+    traces = [completion.trace for completion in drawn if completion.trace is not None]
+    n = min(len(trace.token_ids) for trace in traces)
+    tokens = torch.tensor([trace.token_ids[:n] for trace in traces])
+    ours = torch.tensor([trace.logprobs[:n] for trace in traces], dtype=torch.float64)
+    exact, theirs = (by_token(net, prompt_ids, tokens) for net in (smollm._network, own))
+    assert n > 4
+    assert (ours - exact).square().mean().sqrt() <= 1.2 * (theirs - exact).square().mean().sqrt()
+
+
+def by_token(network: Any, prompt_ids: list[int], tokens_BT: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of tokens drawn one by one with transformers' own cache, fp64."""
+    cache, found = DynamicCache(), []
+    given = torch.tensor([prompt_ids]).expand(len(tokens_BT), -1)
+    with torch.inference_mode():
+        for chosen_B1 in tokens_BT.split(1, dim=1):  # type: ignore[no-untyped-call]
+            logits = network(given, past_key_values=cache, logits_to_keep=1).logits[:, -1]
+            found.append(logits.double().log_softmax(-1).gather(-1, chosen_B1))
+            given = chosen_B1
+    return torch.cat(found, dim=1)
 
 
 def test_a_stop_text_ends_the_sample_and_is_cut_off(smollm: HfModel) -> None:

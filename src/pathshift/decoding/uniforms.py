@@ -24,16 +24,29 @@ def seed_of(*parts: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def uniforms(seeds: Sequence[int], branch: int, position: int) -> npt.NDArray[np.float64]:
+def uniforms(
+    seeds: Sequence[int], branch: int, position: int | Sequence[int]
+) -> npt.NDArray[np.float64]:
     """One uniform number in (0, 1) for each seed, shape (B,).
 
     Three rounds of the SplitMix64 finaliser (Steele et al. 2014), one for each of the parts.
+
+    Args:
+        position: Of all seeds, or one a seed.
     """
     state = _mixed(np.asarray(seeds, dtype=np.uint64))
     for part in (branch, position):
-        state = _mixed(state ^ np.uint64((part + 1) * _GAMMA & _64_BITS))
+        state = _mixed(state ^ _spread(part))
     # 53 bits, shifted by half a step so that neither 0 nor 1 can occur.
     return ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
+def _spread(part: int | Sequence[int]) -> npt.NDArray[np.uint64] | np.uint64:
+    """(part + 1) times the golden ratio, modulo 2**64."""
+    if isinstance(part, int):
+        return np.uint64((part + 1) * _GAMMA & _64_BITS)
+    with np.errstate(over="ignore"):
+        return (np.asarray(part, dtype=np.uint64) + np.uint64(1)) * np.uint64(_GAMMA)
 
 
 def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

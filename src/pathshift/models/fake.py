@@ -111,7 +111,7 @@ class FakeModel:
             spec=f"fake:{self.name}",
             weights_hash=digest("fake", 1, self.name),
             chat_template=None,
-            capabilities=frozenset({"deterministic", "score"}),
+            capabilities=frozenset({"deterministic", "score", "full_logits"}),
             details={"tokenizer": "fake: one text, one token"},
         )
 

@@ -101,7 +101,7 @@ class FakePaths:
             spec=f"fake:{self.name}",
             weights_hash=digest("fake-paths", 1, self.name),
             chat_template=None,
-            capabilities=frozenset({"deterministic", "token_ids", "score"}),
+            capabilities=frozenset({"deterministic", "token_ids", "score", "full_logits"}),
             details={"tokenizer": "fake: numbers and words of a chain of steps"},
         )
 

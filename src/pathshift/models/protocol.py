@@ -12,6 +12,14 @@ from pathshift.records import TokenTrace
 Message = Mapping[str, str]
 """One chat turn: keys `role` and `content`."""
 
+MESSAGES_MARK = '{"messages": '
+"""How a chat's prompt begins where only a server can fill in its template: JSON of the turns."""
+
+
+def is_conversation(prompt: str) -> bool:
+    """Whether the prompt of a chat is its turns, and not the text that a model reads."""
+    return prompt.startswith(MESSAGES_MARK)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
@@ -21,9 +29,12 @@ class ModelInfo:
         spec: The string the user named it with.
         weights_hash: Hash of what decides its output besides the prompt.
         chat_template: Template text; None for a base model.
-        capabilities: What it can do: "deterministic", "token_ids", "score".
+        capabilities: What it can do: "deterministic", "token_ids", "score", "full_logits" (knows
+            every token's entropy).
         details: dtype, device, parameter count and the like, as JSON values; `tokenizer` is a
             hash by which two models are known to share one.
+        at_once: Samples it draws beside each other: a caller gains by asking for several times as
+            many at once, from several threads. 1 for a model that takes one call after the other.
     """
 
     spec: str
@@ -31,6 +42,7 @@ class ModelInfo:
     chat_template: str | None
     capabilities: frozenset[str]
     details: Mapping[str, Any] = field(default_factory=dict)
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +121,18 @@ class Model(Protocol):
     def render_chat(self, messages: Sequence[Message]) -> str:
         """The prompt text of a conversation, ready for the answer.
 
+        A server that does not show this text gives the turns instead (`is_conversation`).
+
         Raises:
             ModelError: the model has no chat template.
         """
 
     def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
-        """Completions by request, in the order of its seeds."""
+        """Completions by request, in the order of its seeds.
+
+        Raises:
+            ModelLost: the model went away; holds what was drawn until then.
+        """
 
     def score(self, prompt: str, continuation: str) -> list[float]:
         """Natural-log probabilities of the continuation's tokens, temperature 1, fp32.

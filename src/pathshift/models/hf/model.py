@@ -19,8 +19,10 @@ from transformers.utils import logging as transformers_logging
 
 from pathshift.decoding.policy import Policy
 from pathshift.errors import ConfigError, ModelError
-from pathshift.models.hf.engine import Drawing, Row, sample_rows
+from pathshift.models.hf.engine import Engine
+from pathshift.models.hf.rows import Asked, Drawing, Finished, Row
 from pathshift.models.hf.scoring import TokenScores, score_rows
+from pathshift.models.hf.stopping import StopTexts
 from pathshift.models.protocol import (
     Completion,
     Continuation,
@@ -34,7 +36,6 @@ from pathshift.records import TokenTrace
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _WHOLE_FILE_BYTES = 2**30
 _PROBE_BYTES = 2**20
-_TAIL_TOKENS = 24
 _HUB_SECONDS = 10.0
 
 
@@ -44,13 +45,14 @@ class HfModel:
     def __init__(
         self, spec: str, network: Any, tokenizer: Any, *, weights_hash: str, n_rows: int
     ) -> None:
-        self._network, self._tokenizer, self._n_rows = network, tokenizer, n_rows
+        self._network, self._tokenizer = network, tokenizer
+        self._engine = Engine(network, n_rows)
         self._end_ids = _end_ids(network, tokenizer)
         self._info = ModelInfo(
             spec=spec,
             weights_hash=weights_hash,
             chat_template=tokenizer.chat_template,
-            capabilities=frozenset({"deterministic", "token_ids", "score"}),
+            capabilities=frozenset({"deterministic", "token_ids", "score", "full_logits"}),
             details={
                 "tokenizer": _tokenizer_hash(tokenizer),
                 "dtype": str(network.dtype).removeprefix("torch."),
@@ -75,36 +77,45 @@ class HfModel:
         return text
 
     def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
-        """Completions, one prompt after the other; a prompt that does not fit fails as data."""
-        return [self._generate_one(request, policy) for request in requests]
-
-    def _generate_one(self, request: Request, policy: Policy) -> list[Completion]:
-        ids = self._encode(request.prompt, is_chat=request.is_chat)
-        room = getattr(self._network.config, "max_position_embeddings", None)
-        if not ids or (room is not None and len(ids) + policy.max_tokens > room):
-            detail = f"prompt of {len(ids)} tokens + {policy.max_tokens} exceeds context of {room}"
-            return [Completion(text="", finish_reason="error", detail=detail)] * len(request.seeds)
+        """Completions by request; a prompt that does not fit fails as data."""
+        prompts = [self._encode(request.prompt, is_chat=request.is_chat) for request in requests]
+        reasons = [self._too_long(ids, policy) for ids in prompts]
         drawing = Drawing(
             policy=policy,
-            ends=lambda tokens: self._ends(tokens, policy),
-            with_entropies=request.with_trace,
+            ends=self._ending(policy),
+            with_entropies=any(request.with_trace for request in requests),
         )
-        rows = sample_rows(self._network, ids, request.seeds, drawing, n_rows=self._n_rows)
-        return [self._completion(row, policy, with_trace=request.with_trace) for row in rows]
+        asked = [
+            Asked(ids, () if reason else request.seeds)
+            for ids, reason, request in zip(prompts, reasons, requests, strict=True)
+        ]
+        return [
+            [self._completion(row, policy, with_trace=request.with_trace) for row in rows]
+            if not reason
+            else [Completion(text="", finish_reason="error", detail=reason)] * len(request.seeds)
+            for request, reason, rows in zip(
+                requests, reasons, self._engine.sample(asked, drawing), strict=True
+            )
+        ]
+
+    def _too_long(self, ids: Sequence[int], policy: Policy) -> str:
+        """Why nothing can be drawn after a prompt; empty if it can."""
+        room = getattr(self._network.config, "max_position_embeddings", None)
+        if ids and (room is None or len(ids) + policy.max_tokens <= room):
+            return ""
+        return f"prompt of {len(ids)} tokens + {policy.max_tokens} exceeds context of {room}"
 
     def _encode(self, text: str, *, is_chat: bool) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=not is_chat)
         return ids
 
-    def _ends(self, tokens: Sequence[int], policy: Policy) -> bool:
-        if tokens[-1] in self._end_ids:
-            return True
+    def _ending(self, policy: Policy) -> Finished:
+        """What tells whether a row has ended."""
+        end_ids = self._end_ids
         if not policy.stop:
-            return False
-        # Only the end can hold a new stop text; one token is at least a byte of it.
-        longest = max(len(stop.encode()) for stop in policy.stop)
-        tail = self._tokenizer.decode(tokens[-(longest + _TAIL_TOKENS) :])
-        return any(stop in tail for stop in policy.stop)
+            return lambda tokens: tokens[-1] in end_ids
+        stops = StopTexts(self._tokenizer, policy.stop)
+        return lambda tokens: tokens[-1] in end_ids or stops.ended(tokens)
 
     def _completion(self, row: Row, policy: Policy, *, with_trace: bool) -> Completion:
         text: str = self._tokenizer.decode(row.tokens, skip_special_tokens=True)
@@ -184,7 +195,7 @@ def load_hf(
     revision: str | None = None,
     dtype: str = "fp32",
     device: str = "cpu",
-    n_rows: int = 32,
+    n_rows: int = 64,
 ) -> HfModel:
     """Load weights and tokenizer.
 
@@ -195,7 +206,16 @@ def load_hf(
     if dtype not in DTYPES:
         raise ConfigError(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
     if n_rows < 16 or n_rows % 16:
-        raise ConfigError(f"rows must be a multiple of 16, got {n_rows}; 32 is usual on a CPU")
+        raise ConfigError(f"rows must be a multiple of 16, got {n_rows}; 64 is usual on a CPU")
+    network, tokenizer = load_parts(spec, location, revision=revision, dtype=dtype, device=device)
+    weights_hash = weights_hash_of(network, location)
+    return HfModel(spec, network, tokenizer, weights_hash=weights_hash, n_rows=n_rows)
+
+
+def load_parts(
+    spec: str, location: str, *, revision: str | None, dtype: str, device: str
+) -> tuple[Any, Any]:
+    """Network and tokenizer; errors as `load_hf`."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -219,8 +239,7 @@ def load_hf(
             f"model {spec} cannot be loaded: {reason}; give a folder with config.json, tokenizer "
             "and safetensors weights, or a hub id that is in the local cache or reachable"
         ) from error
-    weights_hash = _hash_of(network, location)
-    return HfModel(spec, network, tokenizer, weights_hash=weights_hash, n_rows=n_rows)
+    return network, tokenizer
 
 
 def _check_reachable(spec: str, location: str, revision: str | None) -> None:
@@ -255,7 +274,7 @@ def _tokenizer_hash(tokenizer: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _hash_of(network: Any, location: str) -> str:
+def weights_hash_of(network: Any, location: str) -> str:
     """SHA-256 over config and weight files; of files above 1 GiB 64 pieces of 1 MiB are read."""
     found = hashlib.sha256(network.config.to_json_string().encode())
     folder = Path(location)
