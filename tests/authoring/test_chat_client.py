@@ -320,7 +320,7 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.Monke
     real = builtins.__import__
 
     def missing(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "openai":
+        if name == "httpx2":
             raise ImportError(name)
         return real(name, *args, **kwargs)
 

@@ -26,7 +26,7 @@ def test_a_fake_loads_without_torch() -> None:
     assert load_model("fake:base").info.spec == "fake:base"
 
 
-@pytest.mark.parametrize("spec", ["gpt-9", "openai", "hf:", "", "zoo:x"])
+@pytest.mark.parametrize("spec", ["gpt-9", "openai", "hf:", "", "zoo:x", "vllm:"])
 def test_an_unknown_spec_lists_the_known(spec: str) -> None:
     with pytest.raises(UnknownName, match=r"smollm2.*hf:PATH_OR_ID.*fake:base"):
         load_model(spec)
@@ -54,9 +54,10 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
         load_model(f"hf:{tmp_path}")
 
 
-def test_an_adapter_is_refused_with_a_way_out() -> None:
-    with pytest.raises(ModelError, match="merge"):
-        load_model("hf:some/model+adapter")
+@pytest.mark.parametrize("spec", ["hf:+adapter", "hf:some/model+"])
+def test_half_an_adapter_is_one_line(spec: str) -> None:
+    with pytest.raises(ModelError, match="a model before the plus and an adapter after it"):
+        load_model(spec)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pathshift.decoding.policy import Policy
-from pathshift.errors import ConfigError
+from pathshift.errors import ConfigError, ModelLost
 from pathshift.models.protocol import (
     Completion,
     Continuation,
@@ -20,6 +20,7 @@ from pathshift.models.protocol import (
     ModelInfo,
     Request,
     Scored,
+    is_conversation,
 )
 from pathshift.records import Problem, RunManifest, digest
 from pathshift.rollout.plan import Plan, environment
@@ -65,13 +66,26 @@ class Prefixed:
 
     def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
         """Continuations; what the beginning took of the token limit is taken off."""
-        return [self._continued(request, policy) for request in requests]
+        drawn: list[list[Completion]] = []
+        for request in requests:
+            try:
+                drawn.append(self._continued(request, policy))
+            except ModelLost as lost:
+                begun = [self._begun(request, found) for found in lost.drawn]
+                raise ModelLost(str(lost), [*drawn, *begun]) from lost
+        return drawn
 
     def _continued(self, request: Request, policy: Policy) -> list[Completion]:
-        note = self.notes[request.prompt]
-        left = max(1, policy.max_tokens - (note.n_tokens or 0))
+        left = max(1, policy.max_tokens - (self.notes[request.prompt].n_tokens or 0))
         (drawn,) = self.model.generate([request], replace(policy, max_tokens=left))
-        return [replace(one, text=note.text + one.text) for one in drawn]
+        return [one for one in self._begun(request, drawn) if one is not None]
+
+    def _begun(
+        self, request: Request, drawn: Sequence[Completion | None]
+    ) -> list[Completion | None]:
+        """Completions with the beginning before them."""
+        text = self.notes[request.prompt].text
+        return [None if one is None else replace(one, text=text + one.text) for one in drawn]
 
 
 def prefixed_run(
@@ -93,6 +107,11 @@ def prefixed_run(
         raise ConfigError(
             f"the run asked through a chat template and {model.info.spec} has none; give the "
             "run of the model that is to continue, asked in its own way: --base"
+        )
+    if is_chat and any(is_conversation(one.prompt) for one in cut.asked):
+        raise ConfigError(
+            "the run was asked through a server that fills in the chat template itself, so no "
+            "answer can be begun for it; sample it through vLLM, llama-server or hf:PATH_OR_ID"
         )
     asked = [one for one in cut.asked if wanted(one.note)]
     problems = tuple(_problem(one) for one in asked)

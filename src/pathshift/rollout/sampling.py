@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pathshift.decoding.uniforms import seed_of
+from pathshift.errors import ModelLost
 from pathshift.models.protocol import Completion, Model, Request
 from pathshift.records import SCHEMA_VERSION, Outcome, Problem, Sample, Verdict
 from pathshift.rollout.course import Course
+from pathshift.rollout.feeding import Asked, draw_together
 from pathshift.rollout.plan import Plan, rule_of
+from pathshift.rollout.waves import PASSES, waves
 from pathshift.store.run import SHARD_SECONDS, RunFolder, RunWriter
 from pathshift.verify.judge import Judge
 
@@ -66,6 +69,7 @@ def draw_samples(
     Raises:
         RunError: the folder holds another configuration, is locked or damaged.
         StorageError: the disk is full; closed shards are safe.
+        ModelLost: a server went away; what it had drawn is stored.
     """
     verifier = str(plan.manifest.config["verifier"])
     with Judge(verifier) as judge:
@@ -84,12 +88,15 @@ def _draw_all(
     with RunWriter.open(out, plan.manifest, plan.problems, plan.prompts) as writer:
         writer.shard_seconds = shard_seconds
         on_disk = len(writer.sampled())
-        _judge_leftovers(writer, judge, plan.problems)
+        judge_leftovers(writer, judge, plan.problems)
         drawing = _Drawing(plan, model, writer, judge, on_progress)
         drawing.start(kept=on_disk)
         try:
-            for course in drawing.courses:
-                drawing.finish(course)
+            drawing.finish_all()
+        except ModelLost as lost:
+            raise ModelLost(
+                f"{lost}; what was drawn is in {out}, run the same command again to go on"
+            ) from lost
         finally:
             progress = drawing.progress
             if progress.drawn:
@@ -125,18 +132,37 @@ class _Drawing:
         )  # fmt: skip
         self._on_progress(self.progress)
 
-    def finish(self, asked: tuple[Problem, str, Course]) -> None:
-        """Draw, judge and store a problem's samples until its course is over."""
-        problem, prompt, course = asked
+    def finish_all(self) -> None:
+        """Draw, judge and store until every course is over."""
+        at_once = self.model.info.at_once
+        if at_once > 1:
+            draw_together(self.courses, self._draw, self._keep, at_once=at_once)
+            return
+        rows = int(self.model.info.details.get("rows") or 0)
+        for wave in waves(self.courses, PASSES * rows):
+            units = [Unit(problem, prompt, numbers) for (problem, prompt, _), numbers in wave]
+            lost: ModelLost | None = None
+            try:
+                drawn = draw_units(units, self.plan, self.model)
+            except ModelLost as error:
+                drawn, lost = [list(unit) for unit in error.drawn], error
+            for (asked, _), samples in zip(wave, drawn, strict=lost is None):
+                self._keep(asked, samples)
+            if lost is not None:
+                raise lost
+
+    def _draw(self, problem: Problem, prompt: str, numbers: tuple[int, ...]) -> list[Sample]:
+        return draw_unit(Unit(problem, prompt, numbers), self.plan, self.model)
+
+    def _keep(self, asked: Asked, samples: Sequence[Sample]) -> None:
+        """Judge and store samples of a problem, as far as its course reaches."""
+        problem, _, course = asked
         left = course.left
-        while numbers := course.next_numbers():
-            samples = draw_unit(Unit(problem, prompt, numbers), self.plan, self.model)
-            verdicts = self.judge.verdicts((problem, sample) for sample in samples)
-            keep = course.take({v.sample_no: v.outcome for v in verdicts})
-            verdicts = [v for v in verdicts if v.sample_no in keep]
-            self.writer.add([s for s in samples if s.sample_no in keep], verdicts)
-            self._step(samples, verdicts, saved=left - course.left - len(verdicts))
-            left = course.left
+        verdicts = self.judge.verdicts((problem, sample) for sample in samples)
+        keep = course.take({v.sample_no: v.outcome for v in verdicts})
+        verdicts = [v for v in verdicts if v.sample_no in keep]
+        self.writer.add([s for s in samples if s.sample_no in keep], verdicts)
+        self._step(samples, verdicts, saved=left - course.left - len(verdicts))
 
     def _step(self, samples: Sequence[Sample], verdicts: Sequence[Verdict], *, saved: int) -> None:
         """Count a unit; `saved` draws will not be made since the course is over."""
@@ -170,24 +196,51 @@ def courses(
 
 
 def draw_unit(unit: Unit, plan: Plan, model: Model) -> list[Sample]:
-    """Ask the model for one unit; each sample's seed depends on its own number alone."""
+    """Ask the model for one unit."""
+    (samples,) = draw_units([unit], plan, model)
+    return samples
+
+
+def draw_units(units: Sequence[Unit], plan: Plan, model: Model) -> list[list[Sample]]:
+    """Ask the model for several units at once; a sample's seed depends on its own number alone.
+
+    Raises:
+        ModelLost: the model went away; `drawn` holds the samples it had drawn, by unit.
+    """
+    seeds = [_seeds(unit, plan) for unit in units]
+    requests = [
+        Request(
+            prompt=unit.prompt, seeds=of_unit, is_chat=plan.is_chat,
+            with_trace=plan.manifest.config.get("store") == "tokens",
+        )
+        for unit, of_unit in zip(units, seeds, strict=True)
+    ]  # fmt: skip
+    try:
+        drawn: Sequence[Sequence[Completion | None]] = model.generate(requests, plan.policy)
+    except ModelLost as lost:
+        kept = [_samples(*one) for one in zip(units, seeds, lost.drawn, strict=False)]
+        raise ModelLost(str(lost), kept) from lost
+    return [_samples(*one) for one in zip(units, seeds, drawn, strict=True)]
+
+
+def _samples(unit: Unit, seeds: Sequence[int], drawn: Sequence[Completion | None]) -> list[Sample]:
+    """A unit's samples, as far as they were drawn."""
+    return [
+        _sample(unit.problem, number, seed, completion)
+        for number, seed, completion in zip(unit.numbers, seeds, drawn, strict=True)
+        if completion is not None
+    ]
+
+
+def _seeds(unit: Unit, plan: Plan) -> tuple[int, ...]:
     config = plan.manifest.config
-    seeds = tuple(
+    return tuple(
         seed_of(
             "sample", SCHEMA_VERSION, config["seed"], config["stream"],
             unit.problem.content_hash, number,
         )
         for number in unit.numbers
     )  # fmt: skip
-    request = Request(
-        prompt=unit.prompt, seeds=seeds, is_chat=plan.is_chat,
-        with_trace=config.get("store") == "tokens",
-    )  # fmt: skip
-    (completions,) = model.generate([request], plan.policy)
-    return [
-        _sample(unit.problem, number, seed, completion)
-        for number, seed, completion in zip(unit.numbers, seeds, completions, strict=True)
-    ]
 
 
 def _sample(problem: Problem, number: int, seed: int, completion: Completion) -> Sample:
@@ -205,7 +258,7 @@ def _sample(problem: Problem, number: int, seed: int, completion: Completion) ->
     )
 
 
-def _judge_leftovers(writer: RunWriter, judge: Judge, problems: Sequence[Problem]) -> int:
+def judge_leftovers(writer: RunWriter, judge: Judge, problems: Sequence[Problem]) -> int:
     """Judge samples whose verdicts a kill kept from the disk; return how many."""
     by_id = {problem.id: problem for problem in problems}
     left = writer.unjudged()
@@ -221,6 +274,6 @@ def verify_run(path: Path, verifier: str | None = None) -> int:
     """
     name = verifier or str(RunFolder(path).manifest.config["verifier"])
     with Judge(name) as judge, RunWriter(path, name) as writer:
-        judged = _judge_leftovers(writer, judge, writer.folder.problems())
+        judged = judge_leftovers(writer, judge, writer.folder.problems())
         writer.compact()
     return judged

@@ -15,7 +15,7 @@ from typing import Any
 
 from pathshift.decoding.policy import Policy
 from pathshift.errors import ConfigError, ModelError
-from pathshift.models.protocol import Continuation, Model, Scored
+from pathshift.models.protocol import Continuation, Model, Scored, is_conversation
 from pathshift.records import Problem, Sample, Score, TokenTrace, digest
 from pathshift.rollout.sampling import Progress
 from pathshift.store.run import SHARD_SECONDS, RunFolder, SampleKey
@@ -90,7 +90,13 @@ def score_run(
             "can: smollm2, hf:PATH_OR_ID"
         )
     folder = RunFolder(run)
-    scorer = scorer_for(model, run, scoring or Scoring())
+    scoring = scoring or Scoring()
+    if scoring.traced and "full_logits" not in model.info.capabilities:
+        raise ModelError(
+            f"scores token by token hold every token's entropy, which {model.info.spec} does not "
+            "tell; score with --sums, or with hf:PATH_OR_ID"
+        )
+    scorer = scorer_for(model, run, scoring)
     with ScoreWriter(run, scorer) as writer:
         passing = _Scoring(folder, model, scorer, writer, on_progress)
         passing.score_all(shard_seconds)
@@ -146,6 +152,12 @@ class _Scoring:
                 f"{self.folder.path} holds no prompt of problem {problem.id[:60]}: what a text's "
                 "probability is depends on it; import a log that has the prompts"
             )
+        if self.is_chat and is_conversation(self.prompts[problem.id]):
+            raise ConfigError(
+                f"{self.folder.path} was asked through a server that fills in the chat template "
+                "itself and does not show the text, so nothing can be scored after it; sample it "
+                "through vLLM or llama-server, or with hf:PATH_OR_ID"
+            )
 
     def _score(self, unit: Sequence[Sample]) -> list[Score]:
         fit = [s for s in unit if len(s.text) <= MOST_CHARACTERS and s.finish_reason != "error"]
@@ -198,7 +210,9 @@ class _Scoring:
 
 
 def _sum(trace: TokenTrace | None, name: str) -> float | None:
-    return None if trace is None else float(sum(getattr(trace, name)))
+    """Sum over the tokens; None where a backend does not tell these values."""
+    values = () if trace is None else getattr(trace, name)
+    return float(sum(values)) if values else None
 
 
 def _shares_tokens(folder: RunFolder, scorer: Scorer) -> bool:

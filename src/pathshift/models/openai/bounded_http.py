@@ -1,6 +1,6 @@
 """An HTTP transport whose replies end: at a size and at a time, whatever their status.
 
-Needs httpx2, which comes with the openai package; imported when a client is made, never before.
+Needs httpx2; imported when a client is made, never before.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 
 import httpx2
+
+_CONNECT_SECONDS = 10.0
 
 
 class ReplyRefused(Exception):
@@ -19,7 +21,9 @@ class BoundedTransport(httpx2.BaseTransport):  # type: ignore[misc]
     """Passes requests on and puts limits around what comes back."""
 
     def __init__(self, reply_bytes: int, timeout_s: float) -> None:
-        self._inner = httpx2.HTTPTransport()
+        # How many ask at once is the caller's business.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        self._inner = httpx2.HTTPTransport(limits=limits)
         self._reply_bytes, self._timeout_s = reply_bytes, timeout_s
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -59,3 +63,14 @@ class _Body(httpx2.SyncByteStream):  # type: ignore[misc]
 
     def close(self) -> None:
         self._inner.close()
+
+
+def bounded_client(reply_bytes: int, timeout_s: float) -> httpx2.Client:
+    """A client that follows no redirect, heeds no proxy of the environment and unpacks nothing."""
+    return httpx2.Client(
+        transport=BoundedTransport(reply_bytes, timeout_s),
+        timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_SECONDS, timeout_s)),
+        follow_redirects=False,
+        trust_env=False,
+        headers={"Accept-Encoding": "identity"},
+    )
