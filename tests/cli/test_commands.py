@@ -169,7 +169,7 @@ def test_models_measured_on_different_problems(tmp_path: Path) -> None:
                 "-M",
                 "speed=3",
             ],
-            "rows or delay",
+            "speed is not known; use one of rows, delay",
         ),
         (
             [

@@ -9,6 +9,7 @@ import pytest
 from pathshift.errors import StorageError
 from pathshift.records import Outcome, Verdict
 from pathshift.store import shards
+from pathshift.store.compaction import compact
 from pathshift.store.rows import VERDICT_COLUMNS, verdict_table, verdicts_of
 
 
@@ -35,7 +36,7 @@ def test_rows_that_go_and_come_back_never_hide_each_other(tmp_path: Path) -> Non
     add(tmp_path, 0, 1)
     add(tmp_path, 2)
     for _ in range(3):
-        shards.compact(tmp_path, VERDICT_COLUMNS, ["p"])
+        compact(tmp_path, VERDICT_COLUMNS, ["p"])
         assert held(tmp_path) == [0, 1, 2]
         rewrite(tmp_path, 0, 1)
         assert held(tmp_path) == [0, 1]

@@ -78,7 +78,7 @@ def intervene(
     speaker.advise(_introduced(cut, n))
     options = load_options(
         pairs(model_option or [], "-M"), dtype=dtype, device=device, threads=threads,
-        rows=16 if n <= 16 else 32,
+        rows=None,
     )  # fmt: skip
     draw = _Drawing(cut, n, options, flush_every, speaker)
     draw(model, out / "base", lambda note: True)

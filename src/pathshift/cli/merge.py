@@ -18,7 +18,8 @@ def merge(
 ) -> None:
     """Join runs that differ in their seed or their problems only.
 
-    The same draw in two runs is refused: it would count twice.
+    The same draw in two runs is refused: it would count twice. The parts of one run, drawn with
+    `sample --shard`, become that run.
 
     Example: pathshift merge runs/seed0 runs/seed1 --out runs/both
     """

@@ -14,10 +14,17 @@ from pathshift.cli.retest import decide
 from pathshift.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from pathshift.cli.engines import Draw
     from pathshift.models.load import LoadOptions
     from pathshift.models.protocol import Model
     from pathshift.records import CountTable
     from pathshift.rollout.plan import Plan, SampleConfig
+
+MODEL_OPTIONS = {
+    "rows": int, "delay": float, "concurrency": int, "timeout": float, "retries": int,
+    "gpus": int, "context": int,
+}  # fmt: skip
+"""What -M takes, each a field of `LoadOptions`."""
 
 
 def sample(
@@ -50,6 +57,9 @@ def sample(
     stream: flags.Stream = None,
     store: flags.Store = "samples",
     flush_every: flags.FlushEvery = 30.0,
+    shard: flags.Shard = None,
+    engine: flags.Engine = "local",
+    engine_option: flags.EngineOptions = None,
     json: JsonFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -64,10 +74,14 @@ def sample(
     Example: pathshift sample --model hf:./rl --tasks gsm8k --n 16 --out runs/rl --until decided
     --against runs/base
     """
-    from pathshift.models.load import load_model
+    from pathshift.cli.engines import engine_named, part_of, running
     from pathshift.rollout.plan import SampleConfig
 
     _check_until(until, against, tasks)
+    chosen = engine_named(engine, pairs(engine_option or [], "-E"))
+    part = part_of(shard)
+    if against is not None and (chosen is not None or part is not None):
+        raise ConfigError("--until decided draws here and all problems: leave --engine and --shard")
     common = SampleConfig(
         task="", n=n, stop_at=stop_at, pilot=pilot, limit=limit,
         task_options=pairs(task_option or [], "-T"),
@@ -75,19 +89,20 @@ def sample(
         template=_text_of(prompt_template), system=system, temperature=temperature,
         top_k=top_k, top_p=top_p, min_p=min_p, max_tokens=max_tokens,
         stop=None if stop is None else tuple(text.replace("\\n", "\n") for text in stop),
-        verifier=verifier, seed=seed, stream=stream, store=store,
+        verifier=verifier, seed=seed, stream=stream, store=store, shard=part,
     )  # fmt: skip
     options = load_options(
         pairs(model_option or [], "-M"), dtype=dtype, device=device, threads=threads,
-        rows=_default_rows(out, n),
+        rows=_rows_of(out),
     )  # fmt: skip
     speaker = Speaker(json, quiet=quiet)
     asked = _per_task(common, tasks, out)
     speaker.advise(f"loading {model}")
-    loaded = load_model(model, options)
-    results = [
-        run(config, loaded, folder, speaker, flush_every=flush_every) for config, folder in asked
-    ]
+    with running(chosen, model, options, speaker) as (loaded, draw):
+        results = [
+            run(config, loaded, folder, speaker, flush_every=flush_every, draw=draw)
+            for config, folder in asked
+        ]
     found: dict[str, Any] = {"runs": results}
     if against is not None:
         found["retest"] = decide(against, out, speaker, up_to=up_to, device=device).to_dict()
@@ -118,9 +133,19 @@ def _per_task(common: SampleConfig, tasks: str, out: Path) -> list[tuple[SampleC
 
 
 def run(
-    config: SampleConfig, model: Model, out: Path, speaker: Speaker, *, flush_every: float = 30.0
+    config: SampleConfig,
+    model: Model,
+    out: Path,
+    speaker: Speaker,
+    *,
+    flush_every: float = 30.0,
+    draw: Draw | None = None,
 ) -> dict[str, Any]:
-    """Draw one run, telling what happens; an interrupt closes the shard and exits with 130."""
+    """Draw one run, telling what happens; an interrupt closes the shard and exits with 130.
+
+    Args:
+        draw: How; by default here.
+    """
     from pathshift.rollout.plan import make_plan
     from pathshift.rollout.sampling import draw_samples
     from pathshift.store.counts import run_counts
@@ -132,7 +157,7 @@ def run(
         for change in changed_environment(read_manifest(out), plan.manifest):
             speaker.say(f"note: {change}; new samples may differ in rounding from a run in one go")
     with resumable(f"what was drawn is in {out}"):
-        progress = draw_samples(
+        progress = (draw or draw_samples)(
             plan, model, out,
             on_progress=ProgressLine(quiet=speaker.quiet), shard_seconds=flush_every,
         )  # fmt: skip
@@ -181,32 +206,31 @@ def _introduce(plan: Plan, n: int, model: Model, speaker: Speaker) -> None:
     )
 
 
-def _default_rows(out: Path, n: int) -> int:
-    """Samples a pass: what the run began with, or else the smallest step that holds n."""
+def _rows_of(out: Path) -> int | None:
+    """Samples a pass of a run that was begun; None of a new one."""
     from pathshift.store.manifest import is_run, read_manifest
 
     begun = read_manifest(out).config.get("rows") if is_run(out) else None
-    return int(begun) if begun else 16 if n <= 16 else 32
+    return int(begun) if begun else None
 
 
 def load_options(
-    values: dict[str, str], *, dtype: str, device: str, threads: int | None, rows: int
+    values: dict[str, str], *, dtype: str, device: str, threads: int | None, rows: int | None
 ) -> LoadOptions:
-    """The model's options from flags and -M pairs."""
+    """The model's options from flags and -M pairs; `rows` where no pair names them."""
     from pathshift.models.load import LoadOptions
 
     numbers: dict[str, float] = {}
     for key, value in values.items():
-        if key not in ("rows", "delay"):
-            raise ConfigError(f"-M {key} is not known; use rows or delay")
+        if key not in MODEL_OPTIONS:
+            raise ConfigError(f"-M {key} is not known; use one of {', '.join(MODEL_OPTIONS)}")
         try:
             numbers[key] = float(value)
         except ValueError:
             raise ConfigError(f"-M {key}={value!r} must be a number") from None
-    return LoadOptions(
-        dtype=dtype, device=device, threads=threads,
-        rows=int(numbers.get("rows", rows)), delay=numbers.get("delay", 0.0),
-    )  # fmt: skip
+    given: dict[str, Any] = {name: MODEL_OPTIONS[name](value) for name, value in numbers.items()}
+    begun = {} if rows is None else {"rows": rows}
+    return LoadOptions(dtype=dtype, device=device, threads=threads, **(begun | given))
 
 
 def pairs(items: list[str], flag: str) -> dict[str, str]:

@@ -7,7 +7,13 @@ from typing import Annotated
 
 from typer import Option
 
-ModelSpec = Annotated[str, Option(help="Model spec: smollm2, hf:PATH_OR_ID, fake:base.")]
+ModelSpec = Annotated[
+    str,
+    Option(
+        help="Model spec: smollm2, hf:PATH_OR_ID[+ADAPTER], openai:BASE_URL#MODEL, "
+        "vllm:PATH_OR_ID, fake:base."
+    ),
+]
 Tasks = Annotated[str, Option(help="Task, or several joined by commas.")]
 Out = Annotated[Path, Option(help="Run folder; with several tasks one in it for each.")]
 N = Annotated[
@@ -54,7 +60,13 @@ TaskOptions = Annotated[
     list[str] | None, Option("-T", metavar="K=V", help="Option of the task; repeat it.")
 ]
 ModelOptions = Annotated[
-    list[str] | None, Option("-M", metavar="K=V", help="Option of the model: rows, delay.")
+    list[str] | None,
+    Option(
+        "-M",
+        metavar="K=V",
+        help="Option of the model: rows (hf), delay (fake), concurrency, timeout, retries "
+        "(openai), gpus, context (vllm).",
+    ),
 ]
 Dtype = Annotated[str, Option(help="fp32, bf16 or fp16.")]
 Device = Annotated[str, Option(help="cpu, cuda, cuda:1, mps.")]
@@ -67,3 +79,22 @@ Store = Annotated[
     str, Option(help="samples, or tokens: also every token with log-probability and entropy.")
 ]
 FlushEvery = Annotated[float, Option(help="Seconds after which a shard is closed.")]
+Engine = Annotated[
+    str, Option(help="local, or ray: workers on a cluster draw, this machine keeps the run.")
+]
+EngineOptions = Annotated[
+    list[str] | None,
+    Option(
+        "-E",
+        metavar="K=V",
+        help="Of --engine ray: workers, cpus and gpus of each, problems drawn at once, address, "
+        "staging; repeat it.",
+    ),
+]
+Shard = Annotated[
+    str | None,
+    Option(
+        metavar="I/N",
+        help="Draw the I-th of N parts of the problems, 1/8 to 8/8; `pathshift merge` joins them.",
+    ),
+]

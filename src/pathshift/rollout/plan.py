@@ -16,6 +16,7 @@ from pathshift.records import Problem, RunManifest, digest
 from pathshift.rollout.tasks import task_named
 from pathshift.rollout.templates import MARK, filled
 from pathshift.stats.stopping import StoppingRule
+from pathshift.store.parts import FIELD, task_hash
 
 DEFAULT_PILOT = 8
 STORES = ("samples", "tokens")
@@ -42,6 +43,7 @@ class SampleConfig:
         stream: Runs of equal stream share their random numbers; None sets it from weights,
             template and policy, so that different runs draw independently.
         store: "samples", or "tokens" to keep every sample token by token too.
+        shard: Draw part I of N of the problems, as (I, N) from (1, N); None for all.
     """
 
     task: str
@@ -63,6 +65,7 @@ class SampleConfig:
     seed: int = 0
     stream: str | None = None
     store: str = "samples"
+    shard: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check what no other part checks."""
@@ -141,13 +144,24 @@ def make_plan(config: SampleConfig, model: Model) -> Plan:
         stop=default_stop if config.stop is None else config.stop,
     )
     turns = _Turns(template=template, system=config.system, is_chat=is_chat)
+    mine = _part(problems, config.shard)
     return Plan(
-        problems=problems,
-        prompts=tuple(turns.prompt(model, problem.question) for problem in problems),
+        problems=mine,
+        prompts=tuple(turns.prompt(model, problem.question) for problem in mine),
         is_chat=is_chat,
         policy=policy,
         manifest=_manifest(config, model, problems, turns, policy),
     )
+
+
+def _part(problems: tuple[Problem, ...], shard: tuple[int, int] | None) -> tuple[Problem, ...]:
+    """Every N-th problem, so that parts are alike where a task is ordered by difficulty."""
+    if shard is None:
+        return problems
+    part, of = shard
+    if of > len(problems):
+        raise ConfigError(f"--shard {part}/{of}: there are only {len(problems)} problems")
+    return problems[part - 1 :: of]
 
 
 def _is_chat(config: SampleConfig, model: Model) -> bool:
@@ -208,7 +222,7 @@ def _manifest(
         **asked,
         "task": config.task,
         "task_options": dict(config.task_options),
-        "task_hash": digest([(p.id, p.content_hash) for p in problems])[:16],
+        "task_hash": task_hash(problems),
         "limit": config.limit,
         "verifier": config.verifier or task_named(config.task).verifier,
         "seed": config.seed,
@@ -216,6 +230,8 @@ def _manifest(
         "stopping": config.stopping,
         "store": None if config.store == "samples" else config.store,
     }
+    if config.shard is not None:  # the rest is the whole run's, so that its parts can be joined
+        named[FIELD] = list(config.shard)
     return RunManifest(config=named, n=config.n, environment=environment(model))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from pathshift.errors import ConfigMismatch, RunError
 from pathshift.records import SCHEMA_VERSION, RunManifest
-from pathshift.store.shards import disk_errors
+from pathshift.store.shards import whole_or_absent
 
 FILE_NAME = "manifest.json"
 _SHOWN_CHARS = 80
@@ -56,15 +55,9 @@ def write_manifest(folder: Path, manifest: RunManifest) -> None:
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:
     """Write a JSON file so that it is either the old one or the new one, never half."""
-    aside = path.with_name(path.name + ".tmp")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, sort_keys=True)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+    text = json.dumps(value, indent=2, sort_keys=True) + "\n"
+    with whole_or_absent(path) as file:
+        file.write(text.encode("utf-8"))
 
 
 def check_same_config(folder: Path, have: Mapping[str, Any], want: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pathshift.errors import DuplicateSamples, InputError, RunError
 from pathshift.records import Problem, RunManifest, Sample, Verdict
 from pathshift.store.manifest import check_same_config, is_run
+from pathshift.store.parts import are_parts, join_parts
 from pathshift.store.run import RunFolder, RunWriter, SampleKey
 
 MAY_DIFFER = ("seed", "limit", "task_hash", "merged_from", "imported_from")
@@ -30,10 +32,13 @@ class Merged:
 def merge_runs(paths: Sequence[Path], out: Path) -> Merged:
     """Write a new run with all samples of the given ones, numbered anew within each problem.
 
+    Parts of one run (`sample --shard`) keep their numbers, and make up the run they were planned
+    as; see `store.parts`.
+
     Raises:
         ConfigMismatch: two runs differ in more than `MAY_DIFFER`.
         DuplicateSamples: two runs hold a draw of one problem with the same seed.
-        InputError: fewer than two runs, or `out` is there already.
+        InputError: fewer than two runs, a missing part of one, or `out` is there already.
         RunError: a run was stopped by its outcomes: joined, its draws are no longer in their order.
     """
     if len(paths) < 2:
@@ -41,6 +46,9 @@ def merge_runs(paths: Sequence[Path], out: Path) -> Merged:
     if is_run(out):
         raise InputError(f"{out} is a run already; give a new folder with --out")
     folders = [RunFolder(path) for path in paths]
+    if are_parts(folders):
+        joined = join_parts(folders, out)
+        return _merged(len(paths), Counter(problem_id for problem_id, _ in joined.sampled()))
     _refuse_stopped(folders)
     for other in folders[1:]:
         check_same_config(other.path, _comparable(folders[0].manifest), _comparable(other.manifest))
@@ -51,11 +59,14 @@ def merge_runs(paths: Sequence[Path], out: Path) -> Merged:
     with RunWriter.open(out, manifest, problems, [prompts[p.id] for p in problems]) as writer:
         writer.add(samples, verdicts)
         writer.compact()
-    sizes = _sizes(samples)
+    return _merged(len(paths), _sizes(samples))
+
+
+def _merged(n_runs: int, sizes: Mapping[str, int]) -> Merged:
     return Merged(
-        n_runs=len(paths),
-        n_problems=len(problems),
-        n_samples=len(samples),
+        n_runs=n_runs,
+        n_problems=len(sizes),
+        n_samples=sum(sizes.values()),
         n_per_problem=(min(sizes.values(), default=0), max(sizes.values(), default=0)),
     )
 

@@ -17,14 +17,15 @@ from types import TracebackType
 from typing import IO, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pathshift.errors import DamagedShard, RunError, RunLocked
 from pathshift.records import Outcome, Problem, RunManifest, Sample, Verdict
 from pathshift.store import manifest as manifests
 from pathshift.store import rows
+from pathshift.store.compaction import compact
 from pathshift.store.shards import (
-    compact,
     disk_errors,
     finish_rewrite,
     read_shards,
@@ -33,6 +34,7 @@ from pathshift.store.shards import (
     write_shard,
     write_table,
 )
+from pathshift.store.staging import Staging
 
 SHARD_SECONDS = 30.0
 SHARD_SAMPLES = 4096
@@ -232,15 +234,18 @@ class RunWriter:
         """
         verdicts = self.folder.verdicts_path(self.verifier)
         finish_rewrite(verdicts)
-        drawn, judged = self.folder.sampled(), keys_in(verdicts)
-        if not judged <= drawn:
-            kept = [v for v in self.folder.verdicts(self.verifier)
-                    if (v.problem_id, v.sample_no) in drawn]  # fmt: skip
-            rewrite_shards(rows.verdict_table(kept), verdicts)
-        missing = drawn - judged
-        if not missing:
+        drawn = read_shards(self.folder.samples_path, rows.KEY_COLUMNS)
+        judged = read_shards(verdicts, rows.KEY_COLUMNS)
+        if pc.any(pc.invert(pc.is_in(judged["sample_id"], drawn["sample_id"]))).as_py():
+            kept = read_shards(verdicts, rows.VERDICT_COLUMNS)
+            rewrite_shards(kept.filter(pc.is_in(kept["sample_id"], drawn["sample_id"])), verdicts)
+        is_judged = pc.is_in(drawn.column("sample_id"), judged.column("sample_id"))
+        missing = drawn.filter(pc.invert(is_judged))
+        if not len(missing):
             return []
-        return [s for s in self.folder.samples() if (s.problem_id, s.sample_no) in missing]
+        keys = keys_of(missing)
+        asked = self.folder.samples(problem_ids=sorted({problem_id for problem_id, _ in keys}))
+        return [s for s in asked if (s.problem_id, s.sample_no) in keys]
 
     def add(self, samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> None:
         """Take drawn and judged samples; closes the shard when it is full or old."""
@@ -254,6 +259,16 @@ class RunWriter:
         """Store verdicts of samples that are already on disk."""
         if verdicts:
             write_shard(rows.verdict_table(verdicts), self.folder.verdicts_path(self.verifier))
+
+    def take(self, staging: Staging, samples: str, verdicts: str) -> None:
+        """Take in a shard and its verdicts that a worker has left: the same order as in `flush`.
+
+        Raises:
+            StorageError: the files are gone, or the disk refused.
+        """
+        staging.take(samples, self.folder.samples_path / f"shard-{samples}.parquet")
+        verdicts_path = self.folder.verdicts_path(self.verifier)
+        staging.take(verdicts, verdicts_path / f"shard-{verdicts}.parquet")
 
     def flush(self) -> None:
         """Close the open shard: samples first, so that a kill in between loses no sample."""
@@ -275,7 +290,11 @@ class RunWriter:
 
 def keys_in(folder: Path) -> set[SampleKey]:
     """Keys of the rows of a folder, without reading any text."""
-    table = read_shards(folder, rows.KEY_COLUMNS)
+    return keys_of(read_shards(folder, rows.KEY_COLUMNS))
+
+
+def keys_of(table: pa.Table) -> set[SampleKey]:
+    """Keys of rows."""
     problem_ids, numbers = (table.column(name).to_pylist() for name in ("problem_id", "sample_no"))
     return set(zip(problem_ids, numbers, strict=True))
 

@@ -21,9 +21,10 @@ import pyarrow.compute as pc
 from pathshift.errors import ConfigMismatch, RunError
 from pathshift.records import Score
 from pathshift.store import rows
+from pathshift.store.compaction import compact
 from pathshift.store.manifest import write_json
 from pathshift.store.run import RunFolder, SampleKey, keys_in, take_lock
-from pathshift.store.shards import compact, read_shards, remove_replaced, write_shard
+from pathshift.store.shards import read_shards, remove_replaced, write_shard
 
 FILE_NAME = "scorer.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

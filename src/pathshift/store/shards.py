@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import pyarrow as pa
@@ -44,21 +45,43 @@ def write_table(table: pa.Table, path: Path) -> None:
     Raises:
         StorageError: the disk refused; the unfinished file is removed.
     """
+    with whole_or_absent(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def write_tables(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+    """The same, table by table: each becomes a row group, and one at a time is held."""
+    with (
+        whole_or_absent(path) as file,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
+        for table in tables:
+            writer.write_table(table, row_group_size=max(1, len(table)))
+
+
+@contextmanager
+def whole_or_absent(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into that appears under its name when all is written and synced.
+
+    Raises:
+        StorageError: the disk refused; the unfinished file is removed.
+    """
     aside = path.with_name(path.name + ".tmp")
     try:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:
-                pq.write_table(table, file, compression="zstd")
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep which files a folder holds."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -66,15 +89,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_shard(table: pa.Table, folder: Path, *, replaces: Sequence[Path] = ()) -> Path:
+def write_shard(table: pa.Table, folder: Path) -> Path:
     """Write rows as a shard named after their sample ids; return its path."""
-    name = digest(table.column("sample_id").to_pylist())[:16]
-    path = folder / f"{'part' if replaces else 'shard'}-{name}.parquet"
-    if replaces:
-        names = json.dumps(sorted(old.name for old in replaces if old != path))
-        table = table.replace_schema_metadata({_REPLACES: names})
+    path = folder / f"shard-{digest(table.column('sample_id').to_pylist())[:16]}.parquet"
     write_table(table, path)
     return path
+
+
+def replacing(schema: pa.Schema, old: Sequence[Path], path: Path) -> pa.Schema:
+    """The schema of a file at `path` that takes the place of old shards."""
+    names = json.dumps(sorted(shard.name for shard in old if shard != path))
+    return schema.with_metadata({_REPLACES: names})
 
 
 def live_shards(folder: Path) -> list[Path]:
@@ -95,7 +120,7 @@ def _footer(path: Path) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def read_shard(
@@ -116,10 +141,11 @@ def read_shard(
         table = pq.read_table(path, columns=schema.names, filters=rows)
         return table.replace_schema_metadata().cast(schema)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> DamagedShard:
+def damaged(path: Path, error: Exception) -> DamagedShard:
+    """What to say of a file that cannot be read."""
     reason = str(error).strip().splitlines()[0][:160]
     return DamagedShard(
         f"{path} cannot be read as Parquet ({reason}); "
@@ -156,19 +182,6 @@ def _duplicate(shards: Sequence[tuple[Path, pa.Table]]) -> DuplicateSamples:
                 )
             seen[sample_id] = path
     raise AssertionError("called without a duplicate")
-
-
-def compact(folder: Path, schema: pa.Schema, order: Sequence[str]) -> None:
-    """Join a folder's shards into one, ordered by problem as in `order`, then by sample number."""
-    shards = live_shards(folder)
-    if len(shards) > 1:
-        table = read_shards(folder, schema)
-        rank = {problem_id: i for i, problem_id in enumerate(order)}
-        place = pa.array([rank[p] for p in table.column("problem_id").to_pylist()], pa.int32())
-        keyed = table.append_column("place", place)
-        ordered = keyed.sort_by([("place", "ascending"), ("sample_no", "ascending")])
-        write_shard(ordered.drop_columns(["place"]), folder, replaces=shards)
-    remove_replaced(folder)
 
 
 def rewrite_shards(table: pa.Table, folder: Path) -> None:
