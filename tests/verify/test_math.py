@@ -16,6 +16,7 @@ C, W, U, F = Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSED, Outcome.FAILED
 
 MATH = [
     (r"\frac{1}{2}", r"\boxed{\dfrac12}", C, "spelling"),
+    ("9", r"\boxed{There are 9 divisors of 36}", W, "a sentence is no value"),
     ("42", r"\boxed{41}. Wait ... \boxed{42}", C, "reflection: close boxes are no set"),
     ("41", r"\boxed{41}. Wait ... \boxed{42}", W, "nor is the first of them an answer"),
     (r"\sqrt{2}", r"\boxed{\frac{2}{\sqrt{2}}}", C, "symbolic equality"),

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any
 
 from pathshift.records import Outcome
+from pathshift.verify.two_stage import TYPICAL, parse_in_two_stages
 
 _DIGITS = 50
 _EXACT_TOLERANCE = "1e-40"
@@ -44,7 +45,10 @@ def load() -> Callable[[Mapping[str, Any]], Outcome]:
     def grade(payload: Mapping[str, Any]) -> Outcome:
         return Outcome.CORRECT if equal(payload["gold"], payload["answer"]) else Outcome.WRONG
 
+    parse_in_two_stages()
     equal(r"\frac{x}{2}", r"\sqrt{2}x")  # the first comparison fills tables, once for all children
+    for form in TYPICAL:
+        equal("3x+2", form)
     return grade
 
 
@@ -59,6 +63,8 @@ def equal(gold: str, answer: str) -> bool:
     if gold_tree is None or tree is None or _restates(gold_tree, tree):
         return False
     tree = _as_interval(gold_tree, tree)
+    if _plainly_differ(gold_tree, tree):  # before math-verify, which simplifies at length
+        return False
     said = math_verify.verify(
         gold_tree, tree, numeric_precision=_DIGITS, timeout_seconds=None, raise_on_error=True
     )
@@ -114,6 +120,19 @@ def _as_interval(gold: Any, tree: Any) -> Any:
     limits = [side for part in parts for side in part.args if not side.free_symbols]
     is_solved = len(letters) == 1 and len(limits) == len(parts)
     return tree.as_set() if is_solved else tree
+
+
+def _plainly_differ(gold: Any, tree: Any) -> bool:
+    """Whether two expressions have different values where both can be had; no error is one."""
+    sympy = _algebra()
+
+    gold, tree = _without_assignment(gold, tree)
+    if not (isinstance(gold, sympy.Expr) and isinstance(tree, sympy.Expr)):
+        return False
+    try:
+        return _values_differ(gold, tree)
+    except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError):
+        return False
 
 
 def refuted(gold: Any, tree: Any) -> bool:

@@ -49,6 +49,9 @@ _RATIO = re.compile(r"[0-9]{1,30}(?: ?: ?[0-9]{1,30})+")
 _FIGURE = re.compile(
     r"\\(?:angle|triangle|overline|overrightarrow|overleftrightarrow|widehat) ?\{? ?[A-Z]{1,6} ?\}?"
 )
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_FUNCTIONS = "sin|cos|tan|cot|sec|csc|log|exp|sqrt|mod|gcd|lcm|min|max|lim|det|and|inf"
+_WORD_BY_WORD = re.compile(rf"(?<![A-Za-z])((?!{_FUNCTIONS})[A-Za-z]{{3,}}) ([A-Za-z]+)")
 _VALUE_WORD = re.compile(r"hundred|thousand|[mbtr]illion|dozen|percent|pi|half|and|or")
 
 
@@ -67,6 +70,8 @@ def grade(answer: str, problem: Problem) -> Outcome | Job:
         return Outcome.CORRECT
     if is_words(spelled_gold):
         return _outcome(_as_words(spelled_gold) == _as_words(spelled))
+    if is_prose(spelled):
+        return Outcome.WRONG
     same = _as_notation(spelled_gold, spelled)
     if same is not None:
         return _outcome(same)
@@ -150,6 +155,16 @@ def is_words(text: str) -> bool:
     (True, True, False, False)
     """
     return bool(_TEXT_ONLY.fullmatch(text) or _WORDS.fullmatch(text))
+
+
+def is_prose(text: str) -> bool:
+    r"""Whether an answer is a sentence: as mathematics its letters would be a slow, long product.
+
+    >>> is_prose("There are infinitely many"), is_prose(r"\sin x and y"), is_prose("abc + def")
+    (True, False, False)
+    """
+    found = _WORD_BY_WORD.search(_COMMAND.sub(" ", text))
+    return found is not None and not any(map(_VALUE_WORD.fullmatch, found.groups()))
 
 
 def _as_words(text: str) -> str:
