@@ -89,10 +89,11 @@ def data_set_names() -> list[str]:
         MissingExtra: reasoning-gym is not installed.
     """
     try:
-        from reasoning_gym.factory import DATASETS
+        import reasoning_gym
+        import reasoning_gym.factory
     except ModuleNotFoundError:
         raise MissingExtra("reasoning-gym", "gym") from None
-    return sorted(set(DATASETS) - {"composite"})
+    return sorted(set(reasoning_gym.factory.DATASETS) - {"composite"})
 
 
 def create(options: Options, *, seed: int, size: int) -> Any:
