@@ -22,7 +22,7 @@ from vllm.inputs import TokensPrompt
 
 from pathshift.decoding.policy import Policy
 from pathshift.errors import ConfigError, ModelError
-from pathshift.models.openai.model import completion_of
+from pathshift.models.openai.model import completion_of, is_plain_policy
 from pathshift.models.openai.replies import Said
 from pathshift.models.protocol import (
     Completion,
@@ -230,12 +230,11 @@ def _trace(row: Sequence[int], output: Any, policy: Policy) -> TokenTrace:
     places = output.prompt_logprobs[-len(row) :]
     found = [place[token] for token, place in zip(row, places, strict=True)]
     logprobs = tuple(float(one.logprob) for one in found)
-    is_plain = policy.temperature == 1 and not (policy.top_k or policy.min_p or policy.top_p < 1)
     return TokenTrace(
         token_ids=tuple(row),
         pieces=tuple(str(one.decoded_token or "") for one in found),
         logprobs=logprobs,
-        policy_logprobs=logprobs if is_plain else (),
+        policy_logprobs=logprobs if is_plain_policy(policy) else (),
         entropies=(),
     )
 

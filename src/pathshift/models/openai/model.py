@@ -187,7 +187,7 @@ class OpenAIModel:
         if self._features.scores == "ids":
             before = tokens_of(self._client, prompt, with_special=not is_chat)
         tasks = [
-            partial(self._score, prompt, before, one, is_plain=_is_plain(policy))
+            partial(self._score, prompt, before, one, is_plain=is_plain_policy(policy))
             for one in continuations
         ]
         gathered = gather(tasks, self._concurrency, on_error=self._client.stop)
@@ -265,7 +265,7 @@ def _sums(found: Said, policy: Policy, logprobs: str) -> tuple[float | None, flo
     if values is None or not logprobs or len(values) != found.n_tokens:
         return None, None
     total = sum(values)
-    if _is_plain(policy):
+    if is_plain_policy(policy):
         return total, total
     if policy.temperature == 0:
         return (total if logprobs == "raw" else None), 0.0
@@ -278,7 +278,8 @@ def _is_cut(policy: Policy) -> bool:
     return bool(policy.top_k or policy.min_p or policy.top_p < 1)
 
 
-def _is_plain(policy: Policy) -> bool:
+def is_plain_policy(policy: Policy) -> bool:
+    """Whether a policy is plain sampling at temperature 1, so that both log-probabilities agree."""
     return policy.temperature == 1 and not _is_cut(policy)
 
 
