@@ -10,12 +10,13 @@ import pytest
 from pathshift.errors import ConfigError
 from pathshift.problems.compose import Options, blind_choice, floor, load
 from pathshift.problems.compose_functions import FUNCTIONS
+from pathshift.problems.families import load_problems
 from pathshift.problems.floors import reached_in
 from pathshift.records import Problem
 
 
 def problems(*, depth: int, n: int = 30, definitions: str = "used") -> list[Problem]:
-    return load(Options(depth=depth, n=n, definitions=definitions, seed=1), limit=None)
+    return load(Options(depth=(depth,), n=n, definitions=definitions, seed=1), limit=None)
 
 
 def listed_share(word: str, gold: str, depth: int) -> float:
@@ -86,7 +87,21 @@ def test_by_default_each_function_used_is_defined_once() -> None:
         assert defined == sorted(set(problem.data["functions"]))
 
 
-@pytest.mark.parametrize("bad", [{"depth": 0}, {"depth": 6}, {"definitions": "some"}, {"n": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"depth": (0,)}, {"depth": (2, 6)}, {"depth": ()}, {"definitions": "some"}, {"n": 0}]
+)
 def test_settings_out_of_range_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
         Options(**bad)  # type: ignore[arg-type]
+
+
+def test_a_mixture_of_depths_holds_the_problems_of_each_depth_in_turn() -> None:
+    two, three = (problems(depth=depth, n=6) for depth in (2, 3))
+    mixed = load(Options(depth=(2, 3), n=6, seed=1), limit=None)
+    assert mixed == [two[0], three[1], two[2], three[3], two[4], three[5]]
+
+
+def test_depths_are_given_as_text_with_commas() -> None:
+    options = {"depth": "2,3", "n": "4", "definitions": "none"}
+    depths = [problem.data["depth"] for problem in load_problems("compose", options)]
+    assert depths == [2, 3, 2, 3]

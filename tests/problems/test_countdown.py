@@ -12,6 +12,9 @@ from pathshift.problems import load_problems
 from pathshift.problems.countdown import Options, load
 from pathshift.problems.expressions import Expressions
 from pathshift.problems.floors import reached_in
+from pathshift.problems.whole_numbers import WholeNumbers
+from pathshift.records import Outcome
+from pathshift.verify.countdown import grade
 
 TRIES = (1, 4, 16, 64, 256, 1024)
 
@@ -100,6 +103,9 @@ def test_published_curve_belongs_to_whole_steps_and_common_targets() -> None:
         {"max_number": 0},
         {"min_target": 100},
         {"max_target": 50_000},
+        {"guesser": "lucky"},
+        {"max_floor": 0.0},
+        {"max_floor": 1.5},
     ],
 )
 def test_settings_out_of_range_are_refused(bad: dict[str, object]) -> None:
@@ -110,3 +116,23 @@ def test_settings_out_of_range_are_refused(bad: dict[str, object]) -> None:
 def test_a_range_with_too_few_problems_is_refused() -> None:
     with pytest.raises(ConfigError, match="found only 3 different"):
         load(Options(n=4, numbers=(3,), max_number=1), limit=None)
+
+
+def test_a_low_floor_leaves_out_what_is_guessed_often() -> None:
+    usual = load(Options(n=20, max_target=300), limit=None)
+    hard = load(Options(n=20, max_target=300, max_floor=0.001), limit=None)
+    assert max(problem.floor or 1.0 for problem in hard) <= 0.001
+    assert max(problem.floor or 0.0 for problem in usual) > 0.001
+
+
+def test_the_whole_number_guesser_makes_the_floor_the_better_of_two() -> None:
+    for problem in load(Options(n=20, guesser="whole", max_floor=0.01), limit=None):
+        numbers, target = problem.data["numbers"], problem.data["target"]
+        either = Expressions(numbers).hit_rate(target), WholeNumbers(numbers, target).chance
+        assert problem.floor == max(either)
+        assert min(either) > 0
+
+
+def test_under_the_whole_number_guesser_the_gold_is_judged_correct() -> None:
+    for problem in load(Options(n=20, guesser="whole"), limit=None):
+        assert grade(problem.gold, problem) is Outcome.CORRECT

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from random import Random
 
 from pathshift.errors import ConfigError
 from pathshift.problems.compose_functions import FUNCTIONS, LETTERS, PartialStep, StringFunction
@@ -37,20 +38,20 @@ class Options:
 
     Attributes:
         n: How many.
-        depth: Functions applied one after the other, 1 to 5.
+        depth: Functions applied one after the other, 1 to 5; of several the problems take turns.
         definitions: Those given in the question: "all" forty, the "used" ones, or "none".
         seed: Seed of the draw.
     """
 
     n: int = 200
-    depth: int = 3
+    depth: tuple[int, ...] = (3,)
     definitions: str = "used"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_at_least(self, n=1, depth=1)
-        if self.depth > DEEPEST:
-            raise ConfigError(f"depth must be from 1 to {DEEPEST}, got {self.depth}")
+        check_at_least(self, n=1)
+        if not self.depth or not all(1 <= depth <= DEEPEST for depth in self.depth):
+            raise ConfigError(f"depth must be from 1 to {DEEPEST} (as 3, or 2,3), got {self.depth}")
         if self.definitions not in DEFINITIONS:
             raise ConfigError(
                 f"definitions must be one of {', '.join(DEFINITIONS)}, got {self.definitions!r}"
@@ -94,18 +95,40 @@ def _after(texts: dict[str, int], steps: Sequence[PartialStep], n_steps: int) ->
     return texts
 
 
+def draw_bare(options: Options, number: int) -> Problem:
+    """The `number`-th draw of a long text: no floor, and not kept below the guard.
+
+    For corpora, where nobody guesses: exact floors would take most of the time.
+    """
+    depth = _depth(options, number)
+    rng = generator("compose-bare", options.seed, depth, number)
+    word, chain = _chain(rng, depth)
+    return _problem(word, chain, chance=None, definitions=options.definitions)
+
+
 def _draw(options: Options, number: int) -> Problem:
-    """The first draw of this place's own generator that every step and order matters in."""
-    rng = generator("compose", options.seed, options.depth, number)
+    """The first draw of this place's own generator that blind choice does not find."""
+    depth = _depth(options, number)
+    rng = generator("compose", options.seed, depth, number)
+    while True:
+        word, chain = _chain(rng, depth)
+        chance = floor(word, _apply(word, chain), depth=depth)
+        if depth < _GUARDED_DEPTH or reached_in(chance, tries=_GUARD_TRIES) < _GUARD_RATE:
+            return _problem(word, chain, chance=chance, definitions=options.definitions)
+
+
+def _depth(options: Options, number: int) -> int:
+    """In turn, so that a mixture holds the very problems of its depths drawn alone."""
+    return options.depth[number % len(options.depth)]
+
+
+def _chain(rng: Random, depth: int) -> tuple[str, list[StringFunction]]:
+    """A word and functions for it, of which every step and the order matter."""
     while True:
         word = "".join(rng.sample(LETTERS, rng.randint(8, 10)))
-        chain = [FUNCTIONS[rng.choice(list(FUNCTIONS))] for _ in range(options.depth)]
-        if not _every_step_matters(word, chain):
-            continue
-        gold = _apply(word, chain)
-        chance = floor(word, gold, depth=options.depth)
-        if options.depth < _GUARDED_DEPTH or reached_in(chance, tries=_GUARD_TRIES) < _GUARD_RATE:
-            return _problem(word, chain, gold, chance, options)
+        chain = [FUNCTIONS[rng.choice(list(FUNCTIONS))] for _ in range(depth)]
+        if _every_step_matters(word, chain):
+            return word, chain
 
 
 def _apply(word: str, chain: Sequence[StringFunction]) -> str:
@@ -128,18 +151,18 @@ def _every_step_matters(word: str, chain: Sequence[StringFunction]) -> bool:
 
 
 def _problem(
-    word: str, chain: list[StringFunction], gold: str, chance: float, options: Options
+    word: str, chain: list[StringFunction], *, chance: float | None, definitions: str
 ) -> Problem:
     names = [function.name for function in chain]
     call = "".join(f"{name}(" for name in reversed(names)) + f'"{word}"' + ")" * len(names)
     return Problem(
         id=f"compose-{digest(word, names)[:16]}",
         task="compose",
-        question=f"{_definitions(names, options.definitions)}What is {call}?",
-        gold=gold,
-        source=f"compose-{options.depth}",
+        question=f"{_definitions(names, definitions)}What is {call}?",
+        gold=_apply(word, chain),
+        source=f"compose-{len(names)}",
         floor=chance,
-        data={"input": word, "functions": names, "depth": options.depth},
+        data={"input": word, "functions": names, "depth": len(names)},
     )
 
 
