@@ -13,6 +13,8 @@
     │   └── RunLocked           another process writes into the folder
     ├── ModelError              a model that cannot be loaded or lacks a capability
     │   └── ModelLost           one that went away half-way: holds what it had drawn
+    ├── TrainingError           a training run that cannot go on
+    │   └── NonFinite           its loss or gradient is no number: names step and problems
     ├── MissingExtra            an optional dependency is not installed: names the pip command
     └── StorageError            the disk refused a write
 
@@ -84,6 +86,14 @@ class ModelLost(ModelError):
     def __init__(self, message: str, drawn: Sequence[Sequence[Any]] = ()) -> None:
         super().__init__(message)
         self.drawn = drawn
+
+
+class TrainingError(PathshiftError):
+    """A training run cannot go on; its last checkpoint is kept."""
+
+
+class NonFinite(TrainingError):
+    """A loss or a gradient is not a number."""
 
 
 class MissingExtra(PathshiftError):

@@ -7,9 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.authoring.runs import Chain, write_run
 from tests.commands import PROGRAM, environment, pathshift
+
+from pathshift.records import Outcome
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "store" / "importers" / "data"
@@ -30,6 +34,24 @@ def test_a_folder_of_verl_dumps_is_one_line_a_step(tmp_path: Path) -> None:
     assert "No coverage loss is certified at any step" in done.stdout
     assert [s["step"] for s in json.loads(out.read_text())["steps"]] == [100, 200, 300]
     assert "Content-Security-Policy" in report.read_text(encoding="utf-8")
+
+
+def test_a_training_folder_is_read_by_the_runs_in_it(tmp_path: Path) -> None:
+    """The held-out runs count, not what was drawn to train on."""
+
+    def drawn(step: int, right: int) -> Callable[[int, int], Chain]:
+        outcome = {True: Outcome.CORRECT, False: Outcome.WRONG}
+        return lambda i, number: (f"{step} {i} {number}", outcome[number < right])
+
+    for step, right in ((0, 2), (50, 4), (100, 1)):
+        write_run(tmp_path / "runs" / f"step-{step:06d}", drawn(step, right))
+    shutil.copytree(DATA / "trl" / "plain" / "completions", tmp_path / "completions")
+    done = pathshift("watch", tmp_path, "--once", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(step["step"], step["curve"][0]) for step in told["steps"]] == [(50, 0.5), (100, 0.125)]
+    again = pathshift("watch", tmp_path / "runs", "--once", "--json", "-")
+    assert json.loads(again.stdout)["steps"] == told["steps"]
 
 
 def test_another_base_and_fail_on_loss(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_without_peft_the_error_names_the_extra(
 
     adapter = write_adapter(tmp_path / "adapter", base)
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'pathshift\[train\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'pathshift\[hf\]'"):
         load_model(f"hf:{base}+{adapter}")
 
 

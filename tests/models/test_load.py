@@ -26,7 +26,7 @@ def test_a_fake_loads_without_torch() -> None:
     assert load_model("fake:base").info.spec == "fake:base"
 
 
-@pytest.mark.parametrize("spec", ["gpt-9", "openai", "hf:", "", "zoo:x", "vllm:"])
+@pytest.mark.parametrize("spec", ["gpt-9", "openai", "hf:", "", "zoo:", "vllm:"])
 def test_an_unknown_spec_lists_the_known(spec: str) -> None:
     with pytest.raises(UnknownName, match=r"smollm2.*hf:PATH_OR_ID.*fake:base"):
         load_model(spec)

@@ -86,7 +86,7 @@ def sample(
         task="", n=n, stop_at=stop_at, pilot=pilot, limit=limit,
         task_options=pairs(task_option or [], "-T"),
         mode={None: "auto", True: "chat", False: "completion"}[chat],
-        template=_text_of(prompt_template), system=system, temperature=temperature,
+        template=text_of(prompt_template), system=system, temperature=temperature,
         top_k=top_k, top_p=top_p, min_p=min_p, max_tokens=max_tokens,
         stop=None if stop is None else tuple(text.replace("\\n", "\n") for text in stop),
         verifier=verifier, seed=seed, stream=stream, store=store, shard=part,
@@ -244,7 +244,8 @@ def pairs(items: list[str], flag: str) -> dict[str, str]:
     return found
 
 
-def _text_of(path: Path | None) -> str | None:
+def text_of(path: Path | None) -> str | None:
+    """What a --prompt-template file holds; None without one."""
     if path is None:
         return None
     try:

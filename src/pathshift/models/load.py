@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pathshift.errors import ConfigError, MissingExtra, ModelError, UnknownName
-from pathshift.models import smollm2
+from pathshift.models import pair, smollm2
 from pathshift.models.fake import SUCCESS, FakeModel
 from pathshift.models.fake_chain import HABITS
 from pathshift.models.fake_paths import FakePaths
 from pathshift.models.protocol import Model
+from pathshift.models.zoo import zoo_location
 
 SPECS: Mapping[str, str] = {
+    "zoo:NAME": "a tiny model of this package's own, shipped with it",
     "smollm2": "SmolLM2-135M-Instruct, Apache-2.0; `pathshift models get smollm2` downloads it",
+    pair.NAME: "its child by GRPO on three-digit sums: the adapter comes with this package",
     "hf:PATH_OR_ID[@REVISION][+ADAPTER]": "a transformers model: a folder with safetensors, or a "
     "hub id; a LoRA adapter is merged into it",
     "openai:BASE_URL#MODEL": "a model at vLLM, SGLang, llama-server or any compatible server",
@@ -71,6 +74,11 @@ def load_model(spec: str, options: LoadOptions | None = None) -> Model:
         return FakeModel(name=rest, delay=options.delay)
     if spec == "smollm2":
         return _load_hf(spec, _Parts((str(smollm2.location()), None), None), options)
+    if spec == pair.NAME:
+        base, own = str(smollm2.location()), str(pair.adapter())
+        return _load_hf(spec, _Parts((base, None), (own, None)), options)
+    if kind == "zoo" and rest:
+        return _load_hf(spec, _Parts((str(zoo_location(rest)), None), None), options)
     if kind == "hf" and rest:
         return _load_hf(spec, _parts(rest), options)
     if kind == "openai" and rest:

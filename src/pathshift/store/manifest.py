@@ -60,8 +60,13 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
         file.write(text.encode("utf-8"))
 
 
-def check_same_config(folder: Path, have: Mapping[str, Any], want: Mapping[str, Any]) -> None:
+def check_same_config(
+    folder: Path, have: Mapping[str, Any], want: Mapping[str, Any], *, done: str = "sampled"
+) -> None:
     """Refuse to go on under another configuration.
+
+    Args:
+        done: What was done under the old one, for the message.
 
     Raises:
         ConfigMismatch: names the first differing field and both values.
@@ -70,7 +75,7 @@ def check_same_config(folder: Path, have: Mapping[str, Any], want: Mapping[str, 
         old, new = have.get(name), want.get(name)
         if old != new:
             raise ConfigMismatch(
-                f"{folder} was sampled with {name}={_shown(old)}, now asked with "
+                f"{folder} was {done} with {name}={_shown(old)}, now asked with "
                 f"{name}={_shown(new)}: one run holds one configuration; use another --out"
             )
 

@@ -81,7 +81,7 @@ def merged(network: Any, spec: str, location: str, revision: str | None) -> tupl
     try:
         import peft
     except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or "peft", "train") from error
+        raise MissingExtra(error.name or "peft", "hf") from error
     folder = _folder(spec, location, revision)
     settings = _settings(spec, folder)
     try:

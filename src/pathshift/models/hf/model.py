@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,20 @@ _PROBE_BYTES = 2**20
 _HUB_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a prompt gave: rows token by token, and the same as completions.
+
+    Attributes:
+        prompt_ids: The prompt as the network reads it.
+        rows: Empty where the prompt does not fit; the completions then say why.
+    """
+
+    prompt_ids: tuple[int, ...]
+    rows: tuple[Row, ...]
+    completions: list[Completion]
+
+
 class HfModel:
     """A causal language model with its tokenizer; `n_rows` samples are drawn in every pass."""
 
@@ -67,6 +83,27 @@ class HfModel:
         """What a run records of it."""
         return self._info
 
+    @property
+    def network(self) -> Any:
+        """The very network that is drawn from, not a copy: who trains it changes the samples."""
+        return self._network
+
+    @property
+    def tokenizer(self) -> Any:
+        """The network's tokenizer."""
+        return self._tokenizer
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a sample; empty where neither model nor tokenizer names one."""
+        return self._end_ids
+
+    def renamed(self, spec: str, weights_hash: str) -> HfModel:
+        """The same network and engine under another name: what it is after some training."""
+        other = copy(self)
+        other._info = replace(self._info, spec=spec, weights_hash=weights_hash)
+        return other
+
     def render_chat(self, messages: Sequence[Message]) -> str:
         """The conversation through the model's own template, ready for the answer."""
         if self._tokenizer.chat_template is None:
@@ -78,6 +115,10 @@ class HfModel:
 
     def generate(self, requests: Sequence[Request], policy: Policy) -> list[list[Completion]]:
         """Completions by request; a prompt that does not fit fails as data."""
+        return [drawn.completions for drawn in self.draw(requests, policy)]
+
+    def draw(self, requests: Sequence[Request], policy: Policy) -> list[Drawn]:
+        """What `generate` gives, and the tokens it is made of with their log-probabilities."""
         prompts = [self._encode(request.prompt, is_chat=request.is_chat) for request in requests]
         reasons = [self._too_long(ids, policy) for ids in prompts]
         drawing = Drawing(
@@ -89,13 +130,19 @@ class HfModel:
             Asked(ids, () if reason else request.seeds)
             for ids, reason, request in zip(prompts, reasons, requests, strict=True)
         ]
+        drawn = zip(requests, prompts, reasons, self._engine.sample(asked, drawing), strict=True)
         return [
-            [self._completion(row, policy, with_trace=request.with_trace) for row in rows]
-            if not reason
-            else [Completion(text="", finish_reason="error", detail=reason)] * len(request.seeds)
-            for request, reason, rows in zip(
-                requests, reasons, self._engine.sample(asked, drawing), strict=True
+            Drawn(
+                prompt_ids=tuple(ids),
+                rows=tuple(rows),
+                completions=[
+                    self._completion(row, policy, with_trace=request.with_trace) for row in rows
+                ]
+                if not reason
+                else [Completion(text="", finish_reason="error", detail=reason)]
+                * len(request.seeds),
             )
+            for request, ids, reason, rows in drawn
         ]
 
     def _too_long(self, ids: Sequence[int], policy: Policy) -> str:

@@ -68,7 +68,9 @@ def format_for(name: str, out: Path) -> ExportFormat:
     """
     found = EXPORTS.get(name)
     if found is None:
-        raise UnknownName(f"format {name!r:.40} is not written; --to takes {', '.join(EXPORTS)}")
+        raise UnknownName(
+            f"format {name!r:.40} is not written; --to takes {', '.join(EXPORTS)} or verl"
+        )
     if found.suffix is not None and out.suffix.lower() != found.suffix:
         raise InputError(f"{out}: a {name} file must end in {found.suffix}; call it so with --out")
     return found

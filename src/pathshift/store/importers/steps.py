@@ -14,7 +14,8 @@ from pathshift.store.importers.formats import FORMATS
 from pathshift.store.manifest import is_run
 
 _NUMBER = re.compile(r"\d{1,12}")
-_INNER = ("", "completions", "val", "validation")
+# Held-out problems before those trained on: only the former are the same at every step.
+_INNER = ("", "runs", "val", "validation", "completions")
 
 
 class Stamp(NamedTuple):
@@ -36,7 +37,7 @@ class StepSource(NamedTuple):
 def steps_in(folder: Path) -> list[StepSource]:
     """Steps of a training run, in order: dumps of verl and TRL, or run folders with a number.
 
-    Looks into the folder itself, or else into `completions`, `val` or `validation` in it.
+    Looks into the folder itself, or else into `runs`, `val`, `validation` or `completions` in it.
 
     Raises:
         LogError: the folder is absent, or two sources have one step.
