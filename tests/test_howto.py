@@ -71,8 +71,8 @@ def commands(page: str) -> list[list[str]]:
 
 def test_every_page_is_tried() -> None:
     pages = {p.stem.removeprefix("howto-") for p in (ROOT / "docs").glob("howto-*.md")}
-    # tests/cli/test_paths.py and tests/servers run what the other two say.
-    assert pages == {*PAGES, "paths", "servers"}
+    # tests/cli/test_paths.py, tests/servers and tests/training/test_bridge_*.py run the others.
+    assert pages == {*PAGES, "paths", "servers", "train-trl", "train-verl"}
 
 
 @pytest.mark.parametrize("page", PAGES)

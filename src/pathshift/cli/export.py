@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pathshift.cli import export_task as task_flags
 from pathshift.cli.log_flags import (
     ColumnFlag,
     DuplicatesFlag,
@@ -47,13 +48,19 @@ class _Labels:
 
 
 def export(
-    source: Annotated[Path, typer.Argument(help="Run folder, log of another tool, or counts.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="Run folder, log of another tool, or counts; for verl a task."),
+    ],
     to: Annotated[
-        str, typer.Option("--to", help="passk, every-eval-ever, csv, parquet or inspect.")
+        str, typer.Option("--to", help="passk, every-eval-ever, csv, parquet, inspect or verl.")
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", help="New file; for every-eval-ever and inspect it may be a folder."),
+        typer.Option(
+            "--out",
+            help="New file; for every-eval-ever and inspect it may be a folder, for verl it is.",
+        ),
     ],
     verifier: Annotated[
         str | None, typer.Option(help="Whose verdicts to write. [default: the run's or log's own]")
@@ -74,6 +81,14 @@ def export(
     threshold: ThresholdFlag = None,
     column: ColumnFlag = None,
     duplicates: DuplicatesFlag = "error",
+    task_option: task_flags.TaskOptions = None,
+    limit: task_flags.Limit = None,
+    held_out: task_flags.HeldOut = None,
+    held_out_option: task_flags.HeldOutOptions = None,
+    held_out_limit: task_flags.HeldOutLimit = None,
+    chat: task_flags.Chat = None,
+    prompt_template: task_flags.PromptTemplate = None,
+    system: task_flags.System = None,
     json: JsonFlag = None,
     quiet: QuietFlag = False,
 ) -> None:  # fmt: skip
@@ -83,17 +98,50 @@ def export(
     row a sample. inspect: a log for `inspect view`. Counts can go to passk, csv and parquet. What a
     log does not say of its samples is judged first, as by `pathshift compare`.
 
+    verl: a task to train on, as Parquet, with the settings that name its reward.
+
     Example: pathshift export runs/a --to inspect --out logs
 
     Example: pathshift export val/400.jsonl --to passk --out step400.jsonl
+
+    Example: pathshift export arithmetic -T digits=3 --to verl --held-out arithmetic -H digits=3
+    -H seed=1 --held-out-limit 100 --out data
     """
+    speaker = Speaker(json, quiet=quiet)
+    task = task_flags.TaskFlags(
+        options=task_option, limit=limit, held_out=held_out, held_out_options=held_out_option,
+        held_out_limit=held_out_limit, chat=chat, template=prompt_template, system=system,
+    )  # fmt: skip
+    given = source_of(form, score, threshold, column, verifier, duplicates)
+    if to == "verl":
+        _check_no_log(given, model, retrieved)
+        task_flags.export_for_verl(str(source), task, verifier, out, speaker)
+        return
+    task.check_unused(to)
+    made_at = int(time.time()) if retrieved is None else retrieved
+    _export_samples(source, out, to, given, _Labels(model, made_at), speaker)
+
+
+def _check_no_log(given: Source, model: str | None, retrieved: int | None) -> None:
+    """A task has no log to be read."""
+    from pathshift.errors import ConfigError
+    from pathshift.rollout.ingest import Source
+
+    if given != Source(verifier=given.verifier) or model is not None or retrieved is not None:
+        raise ConfigError(
+            "--to verl writes a task and reads no log; leave --format, --score, --threshold, "
+            "--column, --duplicates, --model and --retrieved out"
+        )
+
+
+def _export_samples(
+    source: Path, out: Path, to: str, given: Source, labels: _Labels, speaker: Speaker
+) -> None:
+    """Write them, and tell what was written."""
     from pathshift.store.exporters.formats import format_for
 
     chosen = format_for(to, out)
-    given = source_of(form, score, threshold, column, verifier, duplicates)
-    made_at = int(time.time()) if retrieved is None else retrieved
-    written = _written(source, out, chosen, to, given, _Labels(model, made_at))
-    speaker = Speaker(json, quiet=quiet)
+    written = _written(source, out, chosen, to, given, labels)
     for line in _lines(written, to):
         speaker.say(line)
     last = written.paths[-1]

@@ -30,6 +30,7 @@ from pathshift.cli import (
     score,
     show,
     tasks,
+    train,
     verify,
     watch,
 )
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "export": export.export,
     "watch": watch.watch,
     "audit": audit.audit,
+    "train": train.app,
     "models": models.app,
     "tasks": tasks.tasks,
     "lab": lab.app,

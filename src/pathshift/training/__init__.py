@@ -1,0 +1,1 @@
+"""Training: reinforcement learning, fine-tuning, distillation and pre-training of small models."""
