@@ -6,7 +6,7 @@
 # make test-servers   models at servers, against a real vLLM in an environment of its own; it needs a
 #             CPU build of torch (TORCH_INDEX, see below)
 # make bench, study-interval, study-band, study-two-points, study-watch, study-stopping, study-retest,
-#             study-prediction, study-reach, study-envelope
+#             study-prediction, study-reach, study-envelope, study-zoo-floors, study-algorithms
 #             where the numbers in docs/log.md come from
 #
 # On Linux PyPI's torch is a CUDA build of several GB. PyTorch's own index of CPU wheels spares the
@@ -25,7 +25,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test test-tools test-gym test-servers install-vllm check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction study-reach study-envelope format clean
+.PHONY: demo test test-tools test-gym test-servers install-vllm check docs bench study-interval study-band study-two-points study-verdicts study-watch study-stopping study-retest study-prediction study-reach study-envelope study-zoo-floors study-algorithms format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/core.stamp
@@ -74,6 +74,7 @@ bench: $(VENV)/dev.stamp $(TOOLS)/tools.stamp $(VLLM)/vllm.stamp
 	$(BIN)/pathshift models get smollm2
 	$(BIN)/python -m benchmarks.engine --vllm $(VLLM)/bin/python
 	$(BIN)/python benchmarks/servers.py
+	$(BIN)/python -m benchmarks.training
 	$(BIN)/python benchmarks/verify.py 2
 	$(BIN)/python benchmarks/importers.py
 	$(BIN)/python benchmarks/store.py $(TOOLS)/bin/python
@@ -110,6 +111,13 @@ study-reach: $(VENV)/dev.stamp
 
 study-envelope: $(VENV)/dev.stamp
 	$(BIN)/python studies/envelope_coverage.py
+
+study-zoo-floors: $(VENV)/dev.stamp
+	$(BIN)/python studies/zoo_floors.py
+
+# Hours; ended and begun again it goes on.
+study-algorithms: $(VENV)/dev.stamp
+	$(BIN)/pathshift lab run algorithms --out studies-out/algorithms
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
