@@ -24,14 +24,15 @@ NOTE = (
 FLOOR = 0.001
 """A blind whole number from 0 to 999: right for AIME's answers, generous for all others."""
 
-LIVE_PROBLEMS, LIVE_SAMPLES, LIVE_TOKENS = 16, 16, 16
-LIVE_TEMPERATURES = {"base": 1.0, "sharpened": 0.4}
+LIVE_PROBLEMS, LIVE_SAMPLES = 16, 16
+LIVE_SEED = "20261126"
+"""Of the sums asked, none of which the child was trained on."""
 
 
 def demo(
     live: Annotated[
         bool,
-        typer.Option("--live", help="Sample SmolLM2-135M under two decoding policies as well."),
+        typer.Option("--live", help="Sample SmolLM2-135M and its child by RL as well."),
     ] = False,
     released: Annotated[
         bool, typer.Option("--released/--no-released", help="Re-analyse the released counts.")
@@ -45,7 +46,7 @@ def demo(
 ) -> None:
     """What did RL do to DeepSeek-R1-Distill-Qwen-1.5B? 1,060 problems x 128 samples, re-analysed.
 
-    With --live also: what sharper decoding alone does to a model sampled here and now.
+    With --live also: what GRPO on three-digit sums did to SmolLM2-135M, both sampled here and now.
 
     Example: pathshift demo --live
     """
@@ -61,7 +62,7 @@ def demo(
         values["deepscaler"] = result.to_dict()
     if live:
         sampled = _live(out, seed, speaker)
-        folders = (out / "base", out / "sharpened")
+        folders = (out / "base", out / "tuned")
         _tell(sampled, out / "live.html", speaker, scale="135M", folders=folders)
         values["live"] = sampled.to_dict()
     else:
@@ -86,23 +87,22 @@ def _example(side: str) -> CountTable:
 def _live(out: Path, seed: int, speaker: Speaker) -> Comparison:
     from pathshift.analysis.comparison import compare
     from pathshift.cli.sample import run
-    from pathshift.models import smollm2
+    from pathshift.models import pair, smollm2
     from pathshift.models.load import LoadOptions, load_model
     from pathshift.rollout.plan import SampleConfig
 
     if not smollm2.is_here():
         speaker.advise("downloading SmolLM2-135M-Instruct (93 MB) and unpacking it (540 MB) ...")
         smollm2.get()
-    speaker.advise("loading SmolLM2-135M-Instruct")
-    model = load_model("smollm2", LoadOptions(rows=LIVE_SAMPLES))
-    for name, temperature in LIVE_TEMPERATURES.items():
-        config = SampleConfig(
-            task="arithmetic", n=LIVE_SAMPLES, limit=LIVE_PROBLEMS, max_tokens=LIVE_TOKENS,
-            mode="completion", temperature=temperature, seed=seed,
-        )  # fmt: skip
-        run(config, model, out / name, speaker)
-    names = tuple(f"SmolLM2-135M, T={t:g}" for t in LIVE_TEMPERATURES.values())
-    return compare(out / "base", out / "sharpened", names=(names[0], names[1]), seed=seed)
+    config = SampleConfig(
+        task=pair.TASK, task_options={**pair.OPTIONS, "seed": LIVE_SEED}, limit=LIVE_PROBLEMS,
+        n=LIVE_SAMPLES, template=pair.template().read_text(encoding="utf-8"), mode="completion",
+        stop=pair.STOP, max_tokens=pair.MAX_TOKENS, seed=seed,
+    )  # fmt: skip
+    for side, name in (("base", "smollm2"), ("tuned", pair.NAME)):
+        speaker.advise(f"loading {name}")
+        run(config, load_model(name, LoadOptions(rows=LIVE_SAMPLES)), out / side, speaker)
+    return compare(out / "base", out / "tuned", names=("SmolLM2-135M", pair.NAME), seed=seed)
 
 
 def _tell(
