@@ -15,7 +15,11 @@ from typer.testing import CliRunner
 
 from pathshift.cli.main import COMMANDS, build
 
-GROUPS = {"models": ("list", "get"), "lab": ("show",)}
+GROUPS = {
+    "train": ("rl", "sft", "distill", "rft", "pretrain"),
+    "models": ("list", "get"),
+    "lab": ("run", "build", "measure", "check", "bundle", "exposures", "show"),
+}
 
 HEAD = """# The command line
 

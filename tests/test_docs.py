@@ -61,6 +61,24 @@ def test_functions_that_the_statistics_page_names_exist() -> None:
         assert callable(getattr(import_module(f"pathshift.{module}"), function))
 
 
+def test_functions_that_the_training_page_names_exist() -> None:
+    from importlib import import_module
+
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    found = re.findall(r"`(training\.\w+)\.([a-z]\w+)`", text)
+    assert len(found) > 15
+    for module, function in found:
+        assert callable(getattr(import_module(f"pathshift.{module}"), function))
+
+
+def test_every_algorithm_stands_on_the_training_page() -> None:
+    from pathshift.training.algorithms import ALGORITHMS
+
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z][\w+-]*)` \| \w", text, re.MULTILINE)
+    assert rows == list(ALGORITHMS)
+
+
 def test_readme_verdict_is_what_the_demo_prints(tmp_path: Path) -> None:
     from tests.commands import pathshift
 
