@@ -52,9 +52,11 @@ def test_trl_trains_the_same_recipe_and_ends_with_the_same_lines(
     assert done.returncode == 0, done.stderr
     assert "step 3/3 · reward" in done.stderr
     assert "Warning" not in done.stderr
-    *_, model, compare, watch = done.stdout.splitlines()
+    lines = done.stdout.splitlines()
+    *_, report, compare, watch = lines
     told = json.loads((tmp_path / "told.json").read_text())
-    assert model.startswith(f"model: hf:{out}/model (3 steps, reward ")
+    assert any(line.startswith(f"model: hf:{out}/model (3 steps, reward ") for line in lines)
+    assert report == f"report: {out}/report.html"
     assert told["first_step"] == 2
     assert [Path(path).name for path in told["runs"]] == [f"step-{n:06d}" for n in (0, 2, 3)]
     again = [

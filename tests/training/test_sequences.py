@@ -27,7 +27,7 @@ from pathshift.training.chosen import chosen_logprob
 from pathshift.training.network_parts import split_of
 from pathshift.training.sequences import (
     Batch,
-    Sequence_,
+    Transcript,
     end_id_of,
     last_hidden,
     micro_batches,
@@ -55,22 +55,22 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return load_parts("tiny", str(folder), revision=None, dtype="fp32", device="cpu")[0]
 
 
-def sequence(prompt: int, completion: int, *, seed: int, old: bool = False) -> Sequence_:
+def sequence(prompt: int, completion: int, *, seed: int, old: bool = False) -> Transcript:
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, V, (prompt + completion,), generator=generator).tolist()
-    return Sequence_(
+    return Transcript(
         prompt_ids=tuple(ids[:prompt]),
         completion_ids=tuple(ids[prompt:]),
         old_logprobs=tuple(-0.1 * i for i in range(completion)) if old else None,
     )
 
 
-def mixed(*, old: bool = False) -> list[Sequence_]:
+def mixed(*, old: bool = False) -> list[Transcript]:
     lengths = [(5, 7), (3, 2), (9, 1), (1, 12), (0, 4)]
     return [sequence(p, c, seed=i, old=old) for i, (p, c) in enumerate(lengths)]
 
 
-def plainly(network: Any, one: Sequence_, temperature: float) -> tuple[Tensor, Tensor]:
+def plainly(network: Any, one: Transcript, temperature: float) -> tuple[Tensor, Tensor]:
     """ln p and entropy of a completion's tokens, the row alone, from all logits at once."""
     ids = torch.tensor([one.prompt_ids + one.completion_ids])
     logits_TV = network(input_ids=ids).logits[0].float() / temperature
@@ -211,8 +211,8 @@ def test_entropy_is_nan_where_it_was_not_asked_for(llama: Any) -> None:
 def test_a_batch_says_which_tokens_are_predicted_and_from_where() -> None:
     batch = pad_batch(
         [
-            Sequence_(prompt_ids=(5, 6), completion_ids=(7,), old_logprobs=(-0.5,)),
-            Sequence_(prompt_ids=(), completion_ids=(1, 2, 3, 4), old_logprobs=(-1, -2, -3, -4)),
+            Transcript(prompt_ids=(5, 6), completion_ids=(7,), old_logprobs=(-0.5,)),
+            Transcript(prompt_ids=(), completion_ids=(1, 2, 3, 4), old_logprobs=(-1, -2, -3, -4)),
         ]
     )
     assert batch.ids_BT.tolist() == [[5, 6, 7, 0], [1, 2, 3, 4]]
@@ -300,7 +300,7 @@ def test_the_engines_own_samples_have_a_ratio_of_one(tmp_path: Path, temperature
     policy = Policy(temperature=temperature, max_tokens=20)
     requests = [Request(prompt=text, seeds=tuple(range(5))) for text in ("ab", "a longer prompt")]
     sequences = [
-        Sequence_(
+        Transcript(
             prompt_ids=drawn.prompt_ids,
             completion_ids=tuple(row.tokens),
             old_logprobs=tuple(row.sampling_logprobs),
@@ -347,7 +347,7 @@ def test_a_sequence_that_teaches_nothing_is_refused(
     reason: str,
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        Sequence_(prompt_ids=prompt, completion_ids=completion, old_logprobs=old)
+        Transcript(prompt_ids=prompt, completion_ids=completion, old_logprobs=old)
 
 
 def test_batches_without_rows_or_with_half_of_the_logprobs_are_refused() -> None:
@@ -380,7 +380,7 @@ def test_the_end_token_is_the_tokenizers_else_the_models_else_refused(tmp_path: 
 
 def test_what_a_network_cannot_read_is_said_beforehand(llama: Any) -> None:
     assert unfit(llama, sequence(3, 4, seed=0)) == ""
-    long = Sequence_(prompt_ids=(1,) * 2000, completion_ids=(1,) * 49)
+    long = Transcript(prompt_ids=(1,) * 2000, completion_ids=(1,) * 49)
     assert unfit(llama, long) == "2049 tokens exceed the context of 2048"
-    strange = Sequence_(prompt_ids=(1,), completion_ids=(V,))
+    strange = Transcript(prompt_ids=(1,), completion_ids=(V,))
     assert unfit(llama, strange) == "a token number the model does not have"

@@ -20,7 +20,7 @@ from transformers import (
 from pathshift.training import sequences
 from pathshift.training.sequences import (
     Batch,
-    Sequence_,
+    Transcript,
     last_hidden,
     micro_batches,
     pad_batch,
@@ -71,7 +71,7 @@ def groups(n_groups: int = 3, n: int = 5, prompt: int = 9) -> Batch:
 
     prompts = [tokens(prompt + g) for g in range(n_groups)]
     rows = [
-        Sequence_(prompt_ids=prompts[g], completion_ids=tokens(1 + (7 * i + g) % 6))
+        Transcript(prompt_ids=prompts[g], completion_ids=tokens(1 + (7 * i + g) % 6))
         for i in range(n)
         for g in range(n_groups)
     ]

@@ -20,7 +20,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from pathshift.training.checkpoints import Resumed, Trained, resume, save_checkpoint
 from pathshift.training.optimizer import OptimizerSettings, build_optimizer, update
 from pathshift.training.progress import MetricsLog
-from pathshift.training.sequences import Sequence_, last_hidden, pad_batch, token_logprobs
+from pathshift.training.sequences import Transcript, last_hidden, pad_batch, token_logprobs
 
 CONFIG = {"seed": 3, "optimizer": {"rate": 0.01}, "sizes": (8, 2)}
 HORIZON = 6
@@ -50,10 +50,10 @@ class TinyRun:
             update(optimizer, self.settings, step=self.step, n_steps=HORIZON, problem_ids=[])
         return float(loss.detach())
 
-    def _sequence(self, number: int) -> Sequence_:
+    def _sequence(self, number: int) -> Transcript:
         generator = torch.Generator().manual_seed(self.position + number)
         ids = torch.randint(0, 20, (4 + number,), generator=generator).tolist()
-        return Sequence_(prompt_ids=tuple(ids[:2]), completion_ids=tuple(ids[2:]))
+        return Transcript(prompt_ids=tuple(ids[:2]), completion_ids=tuple(ids[2:]))
 
     def save(self, folder: Path) -> Path:
         """A checkpoint of this step."""

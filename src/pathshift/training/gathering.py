@@ -22,7 +22,7 @@ from pathshift.training.advantages import (
     zero_variance_share,
 )
 from pathshift.training.rollouts import SEEDS, Rolled, RolledGroup, Rollouts
-from pathshift.training.sequences import Sequence_
+from pathshift.training.sequences import Transcript
 
 Reward = Literal["verifier", "random", "wrong-sign"]
 """What pays: the verdict, or as a control a fair coin, or the verdict's opposite."""
@@ -78,10 +78,10 @@ class Gathered:
         """Ids of the problems, in the order of the groups."""
         return [group.problem.id for group in self.groups]
 
-    def sequences(self) -> list[Sequence_]:
+    def sequences(self) -> list[Transcript]:
         """The rows of the batch."""
         return [
-            Sequence_(
+            Transcript(
                 prompt_ids=sample.prompt_ids,
                 completion_ids=sample.token_ids,
                 old_logprobs=sample.logps,

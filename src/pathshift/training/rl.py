@@ -248,6 +248,7 @@ class _Run:
                 n_updates=settings.n_updates, micro_tokens=settings.micro_tokens,
                 temperature=policy.temperature, most_tokens=policy.max_tokens,
                 seed=settings.seed, measure_kl=settings.measure_kl,
+                demonstrations=self.setup.demonstrations,
             ),
             step=step, n_steps=settings.n_steps,
         )  # fmt: skip

@@ -17,6 +17,7 @@ from pathshift.rollout.plan import Plan
 from pathshift.rollout.sampling import Progress as DrawProgress
 from pathshift.training.algorithms import GRPO, Algorithm, normalised_in_batch
 from pathshift.training.boundary import BoundarySettings, Look
+from pathshift.training.demonstrations import Demonstrations
 from pathshift.training.gathering import REWARDS, Reward
 from pathshift.training.optimizer import OptimizerSettings
 from pathshift.training.progress import Progress
@@ -111,6 +112,7 @@ class RlSetup:
         boundary: Looks at held-out problems; None for none.
         judging: Gives the verdicts in place of the plan's verifier.
         trackers: Names of `progress.TRACKERS`.
+        demonstrations: Right solutions to imitate beside the rollouts; None for none.
     """
 
     model: HfModel
@@ -120,6 +122,7 @@ class RlSetup:
     boundary: BoundarySettings | None = None
     judging: Judging | None = None
     trackers: tuple[str, ...] = ()
+    demonstrations: Demonstrations | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -132,7 +135,8 @@ class RlSetup:
             adapter = {"rank": lora.r, "alpha": lora.lora_alpha}
         hashes = sorted(problem.content_hash for problem in self.plan.problems)
         problems = seed_of("problems", *hashes)
-        return {**asked, **self.settings.config(), "lora": adapter, "problems": problems}
+        shown = {} if self.demonstrations is None else self.demonstrations.config()
+        return {**asked, **self.settings.config(), "lora": adapter, "problems": problems, **shown}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ _FILLING = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sequence_:
+class Transcript:
     """A prompt and the completion a network learns from.
 
     Attributes:
@@ -128,7 +128,7 @@ class Batch:
         return mine if mine.ndim == 1 else mine[:, : self.ids_BT.shape[1]]
 
 
-def pad_batch(sequences: Sequence[Sequence_], *, device: str | torch.device = "cpu") -> Batch:
+def pad_batch(sequences: Sequence[Transcript], *, device: str | torch.device = "cpu") -> Batch:
     """Sequences as one batch, in their order.
 
     Raises:
@@ -153,7 +153,7 @@ def pad_batch(sequences: Sequence[Sequence_], *, device: str | torch.device = "c
     )
 
 
-def _old_logprobs(sequences: Sequence[Sequence_], mask_BT: Tensor) -> Tensor | None:
+def _old_logprobs(sequences: Sequence[Transcript], mask_BT: Tensor) -> Tensor | None:
     known = [one.old_logprobs for one in sequences if one.old_logprobs is not None]
     if not known:
         return None
@@ -309,7 +309,7 @@ def end_id_of(network: Any, tokenizer: Any) -> int:
     return first
 
 
-def unfit(network: Any, sequence: Sequence_) -> str:
+def unfit(network: Any, sequence: Transcript) -> str:
     """Why the network cannot read a sequence; empty if it can."""
     config = plain_model(network).config.get_text_config()
     room = getattr(config, "max_position_embeddings", None)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pathshift.decoding.uniforms import seed_of
+from pathshift.training.demonstrations import Demonstrations, imitate
 from pathshift.training.gathering import Gathered
 from pathshift.training.lora import adapter_off
 from pathshift.training.losses import Diagnostics, together
@@ -99,6 +100,7 @@ class UpdateSettings:
         most_tokens: The longest completion allowed.
         seed: Of the order in which rows are dealt.
         measure_kl: Compare with the reference also where no penalty asks for it.
+        demonstrations: Solutions to imitate in every update; None for none.
     """
 
     n_updates: int = 1
@@ -107,6 +109,7 @@ class UpdateSettings:
     most_tokens: int = 256
     seed: int = 0
     measure_kl: bool = False
+    demonstrations: Demonstrations | None = None
 
 
 class Updated(NamedTuple):
@@ -297,6 +300,11 @@ def _one_update(
             policy.loss.backward()  # type: ignore[no-untyped-call]
         loss += float(policy.loss.detach())
         told.append(policy.diagnostics)
+    if (shown := settings.demonstrations) is not None:
+        imitate(
+            learner.network, shown.of_step(step),
+            weight=shown.weight, micro_tokens=settings.micro_tokens, step=step,
+        )  # fmt: skip
     norm = update(
         learner.optimizer, learner.settings,
         step=step, n_steps=n_steps, problem_ids=work.problem_ids,
