@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pathshift.cli import report_file
 from pathshift.cli.output import JsonFlag, QuietFlag, Speaker
 
 if TYPE_CHECKING:
-    from pathshift.analysis.drilldown import SampleSource, Side
     from pathshift.analysis.result import Comparison
     from pathshift.records import CountTable
 
@@ -58,12 +58,14 @@ def demo(
     values = {}
     if released:
         result = _released(seed)
-        _tell(result, out / "deepscaler.html", speaker, scale="re-analysis", folders=None)
+        report_file.tell(
+            result, out / "deepscaler.html", speaker, scale="re-analysis", folders=None
+        )
         values["deepscaler"] = result.to_dict()
     if live:
         sampled = _live(out, seed, speaker)
         folders = (out / "base", out / "tuned")
-        _tell(sampled, out / "live.html", speaker, scale="135M", folders=folders)
+        report_file.tell(sampled, out / "live.html", speaker, scale="135M", folders=folders)
         values["live"] = sampled.to_dict()
     else:
         speaker.advise("next: pathshift demo --live   (samples a 135M model on this machine)")
@@ -103,25 +105,3 @@ def _live(out: Path, seed: int, speaker: Speaker) -> Comparison:
         speaker.advise(f"loading {name}")
         run(config, load_model(name, LoadOptions(rows=LIVE_SAMPLES)), out / side, speaker)
     return compare(out / "base", out / "tuned", names=("SmolLM2-135M", pair.NAME), seed=seed)
-
-
-def _tell(
-    result: Comparison,
-    report: Path,
-    speaker: Speaker,
-    *,
-    scale: str,
-    folders: tuple[Path, Path] | None,
-) -> None:
-    from pathshift.analysis.drilldown import run_samples
-    from pathshift.cli import summary
-    from pathshift.cli.report_file import write
-
-    speaker.say()
-    for line in summary.lines(result):
-        speaker.say(line)
-    sources: dict[Side, SampleSource] = {}
-    if folders:
-        sources = {"base": run_samples(folders[0]), "tuned": run_samples(folders[1])}
-    write(result, report, sources=sources, scale=scale)
-    speaker.say(f"report: {report.resolve()}")

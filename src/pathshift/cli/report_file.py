@@ -7,10 +7,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pathshift.cli.output import Speaker
+
 if TYPE_CHECKING:
     from pathshift.analysis.drilldown import SampleSource, Side
     from pathshift.analysis.fairness import Fairness
     from pathshift.analysis.result import Comparison
+
+
+def tell(
+    result: Comparison,
+    report: Path,
+    speaker: Speaker,
+    *,
+    scale: str,
+    folders: tuple[Path, Path] | None,
+) -> None:
+    """Say the summary, write the report, and say where it is; samples are shown of run folders."""
+    from pathshift.analysis.drilldown import run_samples
+    from pathshift.cli import summary
+
+    speaker.say()
+    for line in summary.lines(result):
+        speaker.say(line)
+    sources: dict[Side, SampleSource] = {}
+    if folders:
+        sources = {"base": run_samples(folders[0]), "tuned": run_samples(folders[1])}
+    write(result, report, sources=sources, scale=scale)
+    speaker.say(f"report: {report.resolve()}")
 
 
 def write(

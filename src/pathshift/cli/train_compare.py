@@ -6,10 +6,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pathshift.cli import report_file
 from pathshift.cli.output import Speaker
 
 if TYPE_CHECKING:
-    from pathshift.analysis.drilldown import SampleSource, Side
     from pathshift.rollout.plan import SampleConfig
     from pathshift.training.recipes import RlRecipe
 
@@ -33,18 +33,11 @@ def show(recipe: RlRecipe, out: Path, spec: str, step: int, speaker: Speaker) ->
 
 def _compare(out: Path, step: int, speaker: Speaker) -> None:
     from pathshift.analysis.comparison import compare
-    from pathshift.analysis.drilldown import run_samples
-    from pathshift.cli import report_file, summary
 
     first, last = (out / "runs" / f"step-{one:06d}" for one in (0, step))
     result = compare(first, last, names=("before training", f"after {step} steps"))
-    speaker.say()
-    for line in summary.lines(result):
-        speaker.say(line)
-    report = out / REPORT
-    sources: dict[Side, SampleSource] = {"base": run_samples(first), "tuned": run_samples(last)}
-    report_file.write(result, report, sources=sources, scale=str(result.settings["scale"]))
-    speaker.say(f"report: {report.resolve()}")
+    scale = str(result.settings["scale"])
+    report_file.tell(result, out / REPORT, speaker, scale=scale, folders=(first, last))
     speaker.advise(f"next: {shlex.join(['pathshift', 'compare', str(first), str(last)])}")
 
 
